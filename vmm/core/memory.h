@@ -1,0 +1,54 @@
+/* Guest-physical memory: slots with guard pages, one checked door, what was touched and what is dirty. */
+#ifndef VMM_CORE_MEMORY_H
+#define VMM_CORE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GPA_PAGE_SIZE  4096ull
+#define MEMORY_SLOTS   32 /* at most; adding more is -ENOSPC */
+
+enum slot_flags { SLOT_READONLY = 1, SLOT_DIRTY_LOG = 2 };
+
+struct slot {
+    uint64_t gpa, size;  /* multiples of GPA_PAGE_SIZE; size 0: unused */
+    uint8_t *host;       /* size bytes with an inaccessible page before and after */
+    uint32_t flags;      /* enum slot_flags */
+    uint64_t *touched;   /* a bit per page: written since creation or reset; reset clears only these */
+    uint64_t *dirty;     /* a bit per page: the dirty log, NULL unless SLOT_DIRTY_LOG */
+    uint32_t *touched_list; /* page numbers set in touched, in order of first write */
+    uint32_t touched_count;
+};
+
+struct memory {
+    struct slot slots[MEMORY_SLOTS];
+    unsigned count;
+    uint32_t generation; /* grows with every slot change and dirty-log clear: cached pointers compare it */
+};
+
+void memory_init(struct memory *mem);
+void memory_free(struct memory *mem);
+/* New zeroed RAM (or ROM). -EINVAL: not page-aligned, empty, or wraps; -EEXIST: overlaps; -ENOSPC; -ENOMEM. */
+int memory_slot_add(struct memory *mem, uint64_t gpa, uint64_t size, uint32_t flags);
+/* Frees the backing at once. -ENOENT: no slot starts at gpa. */
+int memory_slot_remove(struct memory *mem, uint64_t gpa);
+/* The same backing at another address. -ENOENT, -EINVAL, -EEXIST as above; on error nothing changes. */
+int memory_slot_move(struct memory *mem, uint64_t gpa, uint64_t new_gpa);
+/* Zeroes the pages written since creation (or the last call) of every slot that is not read-only. */
+void memory_reset(struct memory *mem);
+
+/* The slot that holds gpa, or NULL. */
+struct slot *memory_slot(struct memory *mem, uint64_t gpa);
+/* Host address of [gpa, gpa+len) inside one slot, else NULL (unmapped, wraps, crosses the slot's end, or read-only
+ * and write is set). With write the pages count as touched and dirty. Valid until generation changes. */
+uint8_t *gpa_host(struct memory *mem, uint64_t gpa, size_t len, bool write);
+/* Copies; may cross pages and slots. False: some byte is unmapped (or read-only); bytes before it were copied. */
+bool gpa_read(struct memory *mem, uint64_t gpa, void *dst, size_t len);
+bool gpa_write(struct memory *mem, uint64_t gpa, const void *src, size_t len);
+/* Fills ROM: writes whatever the slot's flags, without touching or dirtying. */
+bool gpa_load(struct memory *mem, uint64_t gpa, const void *src, size_t len);
+/* Every byte of [gpa, gpa+len) is in writable slots ("good GPA" of the specification). */
+bool gpa_good(struct memory *mem, uint64_t gpa, size_t len);
+
+#endif
