@@ -1,0 +1,32 @@
+/* Facts about the host kernel under a reference: our CPUID table is built over them (decision 3). */
+#ifndef DIFF_MACHINE_HOST_RECORD_H
+#define DIFF_MACHINE_HOST_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "vmm/core/cpuid_table.h"
+
+#define HOST_RECORD_EXTENSIONS 256
+
+struct host_record {
+    char kernel_release[96];
+    char flavour[32];                   /* "kvm-amd", "kvm-intel", "kvm_pvm", ... as far as known */
+    char clocksource[32];
+    uint32_t tsc_khz;                   /* KVM_GET_TSC_KHZ of a fresh vCPU */
+    bool native_vmcall;                 /* VMX: vmcall; else SVM: vmmcall */
+    struct cpuid_table supported;       /* KVM_GET_SUPPORTED_CPUID, leaf 1 EBX[31:24] masked */
+    struct cpuid_table host;            /* native leaves 0, 1, 0x80000000, 1, 8 and brand */
+    int32_t extensions[HOST_RECORD_EXTENSIONS]; /* KVM_CHECK_EXTENSION answers by number */
+    struct { uint32_t index; uint64_t value; } feature_msrs[32];
+    uint32_t feature_msr_count;
+};
+
+/* Asks /dev/kvm; creates one VM and keeps its descriptor open in *keep_fd (decision 14: closing it hangs some
+ * kernels in the box). -errno. */
+int host_record_read(struct host_record *record, int *keep_fd);
+/* JSON, 64-bit values as hex strings; parsed as hostile input, *message says what is wrong. */
+int host_record_to_json(const struct host_record *record, char **text);
+int host_record_from_json(struct host_record *record, const char *text, size_t len, char message[160]);
+
+#endif

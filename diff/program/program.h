@@ -1,0 +1,130 @@
+/* A program: what a guest and the host around it do, as data. Text and binary forms convert without loss. */
+#ifndef DIFF_PROGRAM_PROGRAM_H
+#define DIFF_PROGRAM_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROGRAM_VERSION     1
+#define PROGRAM_ACTIONS_MAX 4096
+#define PROGRAM_ARGS        5
+#define PROGRAM_VCPUS_MAX   16 /* version 1 of the binary form */
+
+/* How the CPU runs when it does an action. Names in the text form: m16, m32, compat, cpl3 ... (op table). */
+enum action_mode {
+    MODE_64,         /* default: long mode, CPL 0 */
+    MODE_64_CPL3,    /* cpl3 */
+    MODE_COMPAT,     /* compat: long mode, CS.L clear, CPL 0 */
+    MODE_COMPAT_CPL3,
+    MODE_32,         /* m32: protected mode, paging off, CPL 0 */
+    MODE_32_CPL3,
+    MODE_16,         /* m16: real mode */
+    MODE_COUNT,
+};
+
+enum action_op {
+    OP_NOP,
+    OP_NOTE,  /* text only: a comment or an empty line, kept so that text -> binary -> text is the identity */
+    /* guest */
+    OP_CPUID, OP_RDMSR, OP_WRMSR, OP_VMCALL, OP_VMMCALL,
+    OP_LOAD8, OP_LOAD16, OP_LOAD32, OP_LOAD64, OP_STORE8, OP_STORE16, OP_STORE32, OP_STORE64,
+    OP_DUMP,   /* copy of up to 64 bytes of guest memory */
+    OP_FILL,   /* byte pattern over guest memory, up to 4096 bytes */
+    OP_RDTSC, OP_HLT, OP_PAUSE, OP_STI, OP_CLI,
+    OP_APIC_READ, OP_APIC_WRITE, /* a register by its xAPIC offset */
+    OP_IPI,    /* destination APIC id, ICR low word */
+    OP_EOI,
+    OP_CLOCK,  /* read a kvmclock record as a guest does (CLK-23), sampled n times beside the host's clock */
+    /* host */
+    OP_ADVANCE, OP_PAUSE_VM, OP_RESUME_VM, OP_RESET, OP_SAVE_RESTORE,
+    OP_COUNT,
+};
+
+/* Where an address counts from; the machine resolves it (decision 9). */
+enum addr_base { BASE_NONE, BASE_RAM, BASE_RAM_END, BASE_HOLE, BASE_ROM, BASE_MMIO, BASE_COUNT };
+
+struct operand {
+    uint8_t base;    /* enum addr_base */
+    uint64_t value;  /* added to the base, modulo 2^64 */
+};
+
+struct action {
+    uint8_t op;      /* enum action_op */
+    uint8_t mode;    /* enum action_mode */
+    uint8_t vcpu;
+    struct operand args[PROGRAM_ARGS];
+    uint32_t note;   /* OP_NOTE: offset into program.notes of a NUL-terminated line */
+};
+
+enum program_irqchip { PROGRAM_IRQCHIP_KERNEL, PROGRAM_IRQCHIP_SPLIT, PROGRAM_IRQCHIP_NONE };
+
+/* Header: the machine that the program wants. A runner that got -cpu flags takes the feature words from those. */
+struct program_config {
+    uint8_t vcpus;        /* 1 .. PROGRAM_VCPUS_MAX */
+    uint8_t irqchip;      /* enum program_irqchip */
+    bool enforce;         /* kvm-pv-enforce-cpuid */
+    bool vmcall_native;   /* Intel-like host */
+    uint32_t ram_pages;   /* 4 KiB pages at BASE_RAM, 1 .. 65536 */
+    uint32_t features;    /* KVM leaf EAX */
+    uint32_t hints;       /* KVM leaf EDX */
+};
+
+struct program {
+    struct program_config config;
+    uint32_t count;
+    struct action *actions; /* count of them; owned, capacity grows */
+    uint32_t capacity;
+    char *notes;
+    uint32_t notes_size, notes_capacity;
+};
+
+struct program_error {
+    unsigned line, column; /* from 1; 0, 0: not in a text */
+    char message[160];     /* what is wrong and what to write instead; one line */
+};
+
+/* What a program needs of a machine, derived from its actions and header: qualification compares it. */
+enum program_need {
+    NEED_CPUID = 1 << 0, NEED_MSR = 1 << 1, NEED_HYPERCALL = 1 << 2, NEED_LONG_MODE = 1 << 3, NEED_SMP = 1 << 4,
+    NEED_CLOCK = 1 << 5, NEED_IPI = 1 << 6, NEED_RESET = 1 << 7, NEED_PAUSE = 1 << 8, NEED_SAVE_RESTORE = 1 << 9,
+    NEED_ADVANCE = 1 << 10,
+};
+
+/* One row per op: its word, its operands, how its outcome is shown. Codec, parser, printer, probe, docs, fuzz walk it. */
+enum operand_kind { ARG_NONE, ARG_U64, ARG_ADDR, ARG_MSR, ARG_LEAF, ARG_HYPERCALL, ARG_APIC_REG, ARG_BYTES, ARG_COUNT, ARG_NS };
+struct op_info {
+    const char *word;
+    bool host;                 /* written with a leading ! */
+    uint8_t args;              /* how many operands */
+    uint8_t required;          /* how many of them must be written in text; the others default to 0 */
+    uint8_t kinds[PROGRAM_ARGS]; /* enum operand_kind */
+    uint32_t needs;            /* enum program_need */
+};
+const struct op_info *op_info(enum action_op op);
+
+void program_init(struct program *program);
+void program_free(struct program *program);
+/* Appends; false when PROGRAM_ACTIONS_MAX is reached or memory is short. */
+bool program_add(struct program *program, const struct action *action);
+bool program_add_note(struct program *program, const char *line, size_t len);
+uint32_t program_needs(const struct program *program);
+
+/* Text form. -EINVAL with *error filled; -ENOMEM. */
+int program_parse(struct program *program, const char *text, size_t len, struct program_error *error);
+/* Canonical text; *out is malloc'ed and NUL-terminated. 0 or -ENOMEM. */
+int program_print(const struct program *program, char **out, size_t *len);
+/* One action in canonical text, without newline; for reports. Returns as snprintf does. */
+int action_print(const struct program *program, const struct action *action, char *buf, size_t size);
+
+/* Binary form. Strict header: -EINVAL with *error. Body: every byte string is a program; unknown opcode = nop. */
+int program_decode(struct program *program, const uint8_t *data, size_t len, struct program_error *error);
+/* Total, for fuzzing: header fields are reduced into range, missing bytes read as zero, no allocation per action
+ * beyond program->actions, which is reused between calls. */
+void program_decode_total(struct program *program, const uint8_t *data, size_t len);
+/* *out is malloc'ed. 0 or -ENOMEM. */
+int program_encode(const struct program *program, uint8_t **out, size_t *len);
+/* Either form, told apart by the magic bytes. */
+int program_load(struct program *program, const uint8_t *data, size_t len, struct program_error *error);
+
+#endif

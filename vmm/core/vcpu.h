@@ -1,0 +1,162 @@
+/* One virtual CPU: registers, what each PV feature and the local APIC remember, deferred work.
+ * Plain data in one place, so that create, reset, INIT, save and restore can each walk all of it.
+ * Behaviour lives beside its document: vmm/pv, vmm/apic, vmm/cpu. */
+#ifndef VMM_CORE_VCPU_H
+#define VMM_CORE_VCPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "vmm/core/area.h"
+#include "vmm/core/cpuid_table.h"
+#include "vmm/core/trap.h"
+
+struct vm;
+
+enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, GPRS };
+enum sreg { SREG_ES, SREG_CS, SREG_SS, SREG_DS, SREG_FS, SREG_GS, SREGS }; /* the encoding's order */
+
+/* A segment register with its hidden part. access: bits 0-7 type, S, DPL, P; 12 AVL, 13 L, 14 D/B, 15 G, as in a descriptor. */
+struct segment {
+    uint16_t selector;
+    uint16_t access;
+    uint32_t limit; /* in bytes, already scaled by G */
+    uint64_t base;
+};
+#define SEG_ACCESSED 0x0001
+#define SEG_CODE     0x0008
+#define SEG_S        0x0010
+#define SEG_DPL(a)   (((a) >> 5) & 3u)
+#define SEG_P        0x0080
+#define SEG_L        0x2000
+#define SEG_DB       0x4000
+#define SEG_G        0x8000
+
+struct desc_table {
+    uint64_t base;
+    uint16_t limit;
+};
+
+struct cpu_regs {
+    uint64_t gpr[GPRS];
+    uint64_t rip, rflags;
+    struct segment seg[SREGS], tr, ldtr;
+    struct desc_table gdtr, idtr;
+    uint64_t cr0, cr2, cr3, cr4, cr8, xcr0;
+    uint64_t dr[4], dr6, dr7;
+    uint64_t efer, star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip, pat, misc_enable, mtrr_def_type;
+    bool shadow; /* STI or MOV SS: interrupts wait for one more instruction */
+};
+
+/* Who asks: a guest instruction, or the VMM (restore, reset, KVM_SET_MSRS in real life). CLK-6, SAV-3. */
+enum origin { ORIGIN_GUEST, ORIGIN_VMM };
+/* invalid: refused value; unsupported: no such register here (gate, unknown index). Both are #GP to a guest (GEN-4..6). */
+enum msr_result { MSR_OK, MSR_INVALID, MSR_UNSUPPORTED };
+
+enum mp_state { MP_RUNNABLE, MP_HALTED, MP_WAIT_SIPI };
+
+/* Work that an event leaves for the next entry, served in this order (GEN-10). */
+enum request {
+    REQ_MASTERCLOCK = 1 << 0,   /* re-evaluate and take a new master snapshot */
+    REQ_GLOBAL_CLOCK = 1 << 1,  /* all vCPUs' records, 100 ms later in real life */
+    REQ_CLOCK = 1 << 2,         /* this vCPU's record */
+    REQ_TLB_FLUSH = 1 << 3,
+    REQ_STEAL = 1 << 4,
+    REQ_APF_READY = 1 << 5,
+    REQ_EVENT = 1 << 6,         /* look at interrupts again */
+};
+
+struct kvmclock {
+    uint64_t msr;            /* as last written through either index */
+    bool active;             /* what KVM_KVMCLOCK_CTRL asks (CLK-21) */
+    bool stop_pending;       /* GUEST_STOPPED goes into the next record (CLK-20) */
+    uint32_t scaled_khz;     /* rate behind mul and shift; 0: none computed yet */
+    uint32_t mul;
+    int8_t shift;
+};
+struct steal { uint64_t msr, run_delay_ns; };
+struct async_pf { uint64_t en_msr, int_msr; uint8_t vector; bool on, ready_pending; uint32_t next_id; };
+struct pv_eoi { uint64_t msr; bool pending; };
+struct poll_control { uint64_t msr; };
+
+/* Local APIC: what issue-level features need now; grows with the timer, IRR/ISR priorities and x2APIC. */
+struct lapic {
+    uint64_t base_msr;      /* IA32_APIC_BASE: bit 11 enable, bit 10 x2APIC, bit 8 BSP */
+    uint32_t id;            /* as the guest reads it: xAPIC ID 31:24 or the x2APIC ID */
+    uint32_t svr, tpr, ldr, dfr, esr;
+    uint64_t icr;
+    uint32_t irr[8], isr[8], tmr[8];
+    uint32_t lvt[6];
+    uint32_t timer_initial, timer_divide;
+    bool init_pending, nmi_pending;
+    bool sipi_pending;
+    uint8_t sipi_vector;
+};
+
+struct vcpu {
+    struct vm *vm;
+    uint16_t id;          /* the VMM's number (KVM's vcpu_id), index in vm->vcpus */
+    uint32_t apic_id;     /* initial APIC id */
+    enum mp_state mp_state;
+    uint32_t requests;    /* enum request */
+    bool kicked;          /* pv-unhalted mark (UNH-4) */
+    struct cpu_regs regs;
+    int64_t tsc_offset;   /* guest TSC = env tsc + tsc_offset */
+    uint64_t tsc_adjust;
+    bool tsc_matched;     /* joined the VM's current TSC generation (STB-3) */
+    struct trap injected; /* exception to deliver at the next entry */
+
+    struct cpuid_table cpuid;
+    uint32_t pv_features, pv_hints; /* cached from the KVM leaf (CPU-5) */
+    uint32_t pv_base;               /* 0: no KVM signature in the table */
+    bool enforce;                   /* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
+    bool has_run;                   /* CPU-9 */
+
+    struct kvmclock clock;
+    struct steal steal;
+    struct async_pf apf;
+    struct pv_eoi eoi;
+    struct poll_control poll;
+    struct lapic apic;
+    struct area areas[AREA_KINDS]; /* the per-vCPU ones; VM-wide ones are in struct vm */
+    void *tlb;                     /* owned by vmm/cpu; NULL on machines without an interpreter */
+};
+
+#define CR0_PE (1ull << 0)
+#define CR0_WP (1ull << 16)
+#define CR0_PG (1ull << 31)
+#define CR4_PAE (1ull << 5)
+#define EFER_SCE (1ull << 0)
+#define EFER_LME (1ull << 8)
+#define EFER_LMA (1ull << 10)
+#define EFER_NXE (1ull << 11)
+#define RFLAGS_TF (1ull << 8)
+#define RFLAGS_IF (1ull << 9)
+#define RFLAGS_VM (1ull << 17)
+
+static inline unsigned vcpu_cpl(const struct vcpu *vcpu)
+{
+    return SEG_DPL(vcpu->regs.seg[SREG_SS].access);
+}
+/* 64-bit code is running: long mode active and CS.L (HC-2). */
+static inline bool vcpu_64bit(const struct vcpu *vcpu)
+{
+    return (vcpu->regs.efer & EFER_LMA) && (vcpu->regs.seg[SREG_CS].access & SEG_L);
+}
+/* has(F) of the specification: not enforced, or the bit is in the cached word. */
+static inline bool vcpu_has_feature(const struct vcpu *vcpu, unsigned bit)
+{
+    return !vcpu->enforce || (vcpu->pv_features >> bit & 1);
+}
+
+/* Replaces the table and the cached PV words. -EINVAL after the vCPU has run unless identical (CPU-9). */
+int vcpu_set_cpuid(struct vcpu *vcpu, const struct cpuid_table *table);
+/* What CPUID answers, out-of-range rules included (CPU-10, CPU-11). */
+struct cpuid_regs vcpu_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf);
+void vcpu_set_enforce(struct vcpu *vcpu, bool on); /* ENF-1, ENF-8 */
+uint64_t vcpu_tsc(const struct vcpu *vcpu);
+struct area *vcpu_area(struct vcpu *vcpu, enum area_kind kind);
+/* Registers as after power-on (reset vector) and as after INIT; PV state by the tables of vmm/pv. */
+void vcpu_regs_reset(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,59 @@
+/* The machine: everything hangs off struct vm; two of them share a process and know nothing of each other. */
+#ifndef VMM_CORE_VM_H
+#define VMM_CORE_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "vmm/env.h"
+#include "vmm/core/area.h"
+#include "vmm/core/bus.h"
+#include "vmm/core/memory.h"
+#include "vmm/core/vcpu.h"
+
+enum irqchip { IRQCHIP_NONE, IRQCHIP_KERNEL, IRQCHIP_SPLIT };
+enum hc_insn { HC_VMCALL, HC_VMMCALL };
+/* Which Linux the VM behaves as, where releases differ (spec section 24). */
+enum kvm_version { KVM_6_1, KVM_6_12 };
+
+struct vm_config {
+    uint16_t vcpus;             /* 1 .. VM_VCPUS_MAX */
+    const uint32_t *apic_ids;   /* one per vCPU, unique; NULL: 0, 1, 2, ... */
+    enum irqchip irqchip;
+    enum hc_insn native;        /* what this "host" executes natively; the other form is patched (HC-10) */
+    bool fix_hypercall_quirk;   /* KVM_X86_QUIRK_FIX_HYPERCALL_INSN; off: foreign form is #UD (HC-13) */
+    bool ignore_msrs;           /* module parameter (GEN-5) */
+    bool sched_info;            /* host measures run delay (STL-2) */
+    enum kvm_version version;
+};
+#define VM_VCPUS_MAX 1024
+
+/* VM-wide clock state (CLK, STB). */
+struct vm_clock {
+    int64_t offset_ns;          /* kvmclock = base + offset (CLK-13) */
+    bool master;                /* master clock in use: flag TSC_STABLE */
+    uint64_t master_ns, master_tsc; /* snapshot: env now_ns and env tsc at one instant */
+    bool old_in_use;            /* vCPU 0's guest last used MSR 0x12 (CLK-6) */
+    bool backwards_tsc;
+    uint64_t wall_msr;
+    uint64_t next_sync_ns;      /* the 300 s periodic update (CLK-14) */
+    uint64_t global_due_ns;     /* deferred global update, 0: none */
+};
+
+struct vm {
+    struct vm_config config; /* apic_ids is not kept: see vcpu->apic_id */
+    struct env env;
+    struct memory memory;
+    struct bus bus;
+    struct trace trace;
+    struct vm_clock clock;
+    struct area wall_area;      /* AREA_WALL_CLOCK, registered only while it is written */
+    struct area pairing_area;   /* AREA_CLOCK_PAIRING, likewise */
+    struct vcpu *vcpus;         /* config.vcpus of them */
+};
+
+/* 0, -EINVAL (configuration), -ENOMEM. On error *vm needs no destroy. RAM is added by memory_slot_add. */
+int vm_create(struct vm *vm, const struct vm_config *config, const struct env *env);
+void vm_destroy(struct vm *vm);
+
+#endif
