@@ -9,8 +9,10 @@
 /* Guest-physical map of a probed VM. Page 0 is left alone: old kernels write a clock record there (CLK-4). */
 #define PROBE_ROM_SIZE   0x10000u     /* -bios image, ends at 4 GiB */
 #define PROBE_SIPI_PAGE  0x8000u      /* AP trampoline */
+#define PROBE_PADS       0x9000u      /* the instructions under test, 64 bytes per vCPU: below 64 KiB for CS base 0 */
+#define PROBE_CPUS       0xa000u      /* per-vCPU register frames, likewise */
 #define PROBE_BASE       0x10000u     /* the probe's copy in RAM, 64 KiB */
-#define PROBE_PRIVATE    0x20000u     /* page tables, stacks, descriptor tables: up to 0x9f000 */
+#define PROBE_PRIVATE    0x20000u     /* page tables and stacks, up to 0x9f000 */
 #define MAILBOX_GPA      0x100000u
 #define MAILBOX_SIZE     0x100000u
 #define PROBE_RAM_BASE   0x200000ull  /* BASE_RAM of programs; BASE_RAM_END is the end of guest RAM */
@@ -48,11 +50,15 @@ struct outcome {         /* 128 bytes */
     uint8_t data_len;    /* bytes of data that hold */
     uint8_t flags;       /* OUTCOME_F_* */
     uint32_t error;      /* OUTCOME_FAULT: error code */
-    uint64_t regs[4];    /* rax, rbx, rcx, rdx after the action; loads: value in regs[0]; OP_HLT: regs[0] = waking vector */
+    /* OUTCOME_OK: rax, rbx, rcx, rdx as the action left them, but 0 for those that it has no right to write (those
+     * show in changed). Loads and OP_APIC_READ: the value in regs[0]. OP_HLT: regs[0] = the vector that woke it, 0 when
+     * nothing but a kick did; regs[1] = index of the last action that had started when it woke. */
+    uint64_t regs[4];
     uint64_t cr2;        /* #PF */
-    uint32_t changed;    /* bit per enum gpr that changed against the rules of the action (DIF-2); 0 = none */
+    uint32_t changed;    /* bit per enum gpr that changed against the rules of the action (DIF-2); 0 = none.
+                          * OUTCOME_FAULT: no register may change, but rcx, rsi, rdi of OP_DUMP and OP_FILL */
     uint32_t rip_delta;  /* OUTCOME_OK: bytes the instruction advanced; OUTCOME_FAULT: fault rip - instruction start */
-    uint8_t data[64];    /* OP_DUMP: memory; hypercalls: the 3 instruction bytes afterwards; OP_CLOCK: the record */
+    uint8_t data[64];    /* OP_DUMP: memory; hypercalls: the 3 instruction bytes afterwards, also after a fault */
     uint8_t reserved[8];
 };
 #define OUTCOME_F_IF 1   /* RFLAGS.IF after the action */
@@ -74,7 +80,7 @@ struct clock_sample {
 };
 
 enum mailbox_state { /* written by the probe, polled by the agent */
-    PROBE_BOOTING = 0,
+    PROBE_BOOTING = 0,   /* or waiting for the magic: boots has moved then */
     PROBE_IDLE = 1,      /* waiting for command_seq to move */
     PROBE_RUNNING = 2,
     PROBE_HOST_ACTION = 3, /* action number `current` is the host's; waits for host_ack == host_seq */
@@ -92,10 +98,13 @@ struct mailbox {
     volatile uint32_t sample_request; /* moves: take one sample; 0xffffffff: sampling ends */
     uint32_t native;                /* enum: 0 vmcall, 1 vmmcall; informational */
     uint32_t reserved0[8];
+    /* both: the action to go on with after a host action or a reset. The probe sets it to n + 1 before it starts guest
+     * action n; the agent sets it before it acknowledges host actions, of which it may do several at once. */
+    volatile uint32_t next;
     /* probe -> agent */
     volatile uint32_t state;        /* enum mailbox_state */
     volatile uint32_t done_seq;     /* == command_seq once that run is over */
-    volatile uint32_t current;      /* index of the action being done: a reset resumes after it */
+    volatile uint32_t current;      /* index of the action being done */
     volatile uint32_t host_seq;
     volatile uint32_t sample_seq;   /* == sample_request once sample holds */
     volatile uint32_t boots;        /* how often the probe started: counts resets */
@@ -104,7 +113,7 @@ struct mailbox {
     uint64_t panic_rip, panic_cr2, panic_error;
     struct clock_sample sample;
     volatile uint32_t event_count[PROBE_VCPUS];
-    uint8_t reserved1[128];
+    uint32_t reserved1[31];
     struct probe_action actions[MAILBOX_ACTIONS];
     struct outcome outcomes[MAILBOX_ACTIONS];
     struct probe_event events[PROBE_VCPUS][MAILBOX_EVENTS];

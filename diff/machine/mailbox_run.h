@@ -1,0 +1,46 @@
+/* The agent beside a VM: puts a program into the mailbox of its guest RAM, serves the host's half, and reads the
+ * transcript back. The same code drives the soft machine, QEMU on the host, and QEMU inside the box. */
+#ifndef DIFF_MACHINE_MAILBOX_RUN_H
+#define DIFF_MACHINE_MAILBOX_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "diff/machine/transcript.h"
+#include "diff/program/program.h"
+
+/* How the agent reaches one running VM. Any call may take a moment, none may block for ever. */
+struct mailbox_host {
+    uint8_t *ram;      /* guest RAM from address 0, shared with the VM */
+    uint64_t ram_size; /* bytes, at least MAILBOX_GPA + MAILBOX_SIZE */
+    unsigned vcpus;    /* of the VM: a program that asks for more gets OUTCOME_UNSUPPORTED there */
+    bool native_vmcall;
+    void *ctx;
+    /* Lets the VM run a little. False: it is gone; *why (240 bytes) then holds one line. */
+    bool (*pump)(void *ctx, char why[240]);
+    /* Clock of the samples' brackets: CLOCK_MONOTONIC_RAW of the kernel that runs the VM (decision 4). */
+    uint64_t (*raw_ns)(void *ctx);
+    /* system_reset: RAM is kept, the guest starts at the reset vector. May return before the reset has happened.
+     * Called at the start of each program, for !reset, and after a hang. -errno: the VM is lost. */
+    int (*restart)(void *ctx);
+    /* OP_PAUSE_VM, OP_RESUME_VM, OP_SAVE_RESTORE. 0, -ENOTSUP (reported as not compared), or another -errno. */
+    int (*host_action)(void *ctx, const struct action *action);
+    /* Asked often; NULL: never. */
+    bool (*cancelled)(void *ctx);
+    /* Deadlines in ns of CLOCK_MONOTONIC; 0 takes the default in brackets. */
+    uint64_t boot_ns;   /* from restart to the probe waiting for its magic [5 s] */
+    uint64_t action_ns; /* one action [2 s] */
+    uint64_t hlt_ns;    /* a hlt on vCPU 0, which nothing but a latched kick can end [200 ms] */
+};
+
+#define MAILBOX_HANGS_MAX 4 /* resets because an action hung, per program; then the run stops */
+#define MAILBOX_ADVANCE_MAX_NS 2000000000ull /* a longer !advance is not compared (decision 11) */
+
+/* Runs one program from reset and fills *out (initialised by the caller). 0: the transcript holds, out->stopped says
+ * whether it ends early. -EIO: the VM is gone or its probe never came up, out->stopped says how; -EINTR: cancelled;
+ * -ENOMEM; -EINVAL: too little RAM. Whatever the guest writes into its RAM, this neither crashes nor hangs. */
+int mailbox_run(struct mailbox_host *host, const struct program *program, struct transcript *out);
+
+/* Guest-physical address of an operand in a VM with this much RAM (decision 9). */
+uint64_t mailbox_resolve(const struct operand *operand, uint64_t ram_size);
+
+#endif
