@@ -8,17 +8,22 @@
 #include "vmm/core/cpuid_table.h"
 
 #define HOST_RECORD_EXTENSIONS 256
+/* Bits 31:24 of leaf 1 EBX are the APIC id of whichever CPU answered: they change from call to call and are masked. */
+#define HOST_RECORD_LEAF1_EBX 0x00ffffffu
 
 struct host_record {
     char kernel_release[96];
-    char flavour[32];                   /* "kvm-amd", "kvm-intel", "kvm_pvm", ... as far as known */
+    char flavour[32]; /* "kvm-amd", "kvm-intel", "kvm_pvm", ... as far as known */
     char clocksource[32];
-    uint32_t tsc_khz;                   /* KVM_GET_TSC_KHZ of a fresh vCPU */
-    bool native_vmcall;                 /* VMX: vmcall; else SVM: vmmcall */
-    struct cpuid_table supported;       /* KVM_GET_SUPPORTED_CPUID, leaf 1 EBX[31:24] masked */
-    struct cpuid_table host;            /* native leaves 0, 1, 0x80000000, 1, 8 and brand */
+    uint32_t tsc_khz;                           /* KVM_GET_TSC_KHZ of a fresh vCPU */
+    bool native_vmcall;                         /* VMX: vmcall; else SVM: vmmcall */
+    struct cpuid_table supported;               /* KVM_GET_SUPPORTED_CPUID, leaf 1 EBX[31:24] masked */
+    struct cpuid_table host;                    /* native leaves 0, 1, 0x80000000, 1, 8 and brand */
     int32_t extensions[HOST_RECORD_EXTENSIONS]; /* KVM_CHECK_EXTENSION answers by number */
-    struct { uint32_t index; uint64_t value; } feature_msrs[32];
+    struct {
+        uint32_t index;
+        uint64_t value;
+    } feature_msrs[32];
     uint32_t feature_msr_count;
 };
 
@@ -28,5 +33,8 @@ int host_record_read(struct host_record *record, int *keep_fd);
 /* JSON, 64-bit values as hex strings; parsed as hostile input, *message says what is wrong. */
 int host_record_to_json(const struct host_record *record, char **text);
 int host_record_from_json(struct host_record *record, const char *text, size_t len, char message[160]);
+
+/* The vendor in host leaf 0. */
+bool host_record_is_intel(const struct host_record *record);
 
 #endif

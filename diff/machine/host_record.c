@@ -1,0 +1,161 @@
+/* Reads the host record from /dev/kvm: everything our CPUID table is built over. Documentation/virt/kvm/api.rst. */
+#include "diff/machine/host_record.h"
+
+#include <assert.h>
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include <linux/kvm.h>
+
+static_assert(CPUID_FLAG_SIGNIFICANT_INDEX == KVM_CPUID_FLAG_SIGNIFCANT_INDEX, "KVM's numbers");
+
+static void table_add(struct cpuid_table *table, uint32_t leaf, uint32_t subleaf, uint32_t flags,
+                      struct cpuid_regs regs)
+{
+    if (table->count == CPUID_ENTRIES)
+        return;
+    if (leaf == 1)
+        regs.ebx &= HOST_RECORD_LEAF1_EBX;
+    table->entries[table->count++] =
+        (struct cpuid_entry){.leaf = leaf, .subleaf = subleaf, .flags = flags, .regs = regs};
+}
+
+static void read_host_leaves(struct host_record *record)
+{
+    static const uint32_t leaves[] = {0x0,        0x1,        0x7,        0xd,        0x80000000,
+                                      0x80000001, 0x80000002, 0x80000003, 0x80000004, 0x80000008};
+
+    for (unsigned i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
+        struct cpuid_regs r;
+
+        if (leaves[i] > __get_cpuid_max(leaves[i] & 0x80000000u, NULL))
+            continue;
+        __cpuid_count(leaves[i], 0, r.eax, r.ebx, r.ecx, r.edx);
+        table_add(&record->host, leaves[i], 0, 0, r);
+    }
+}
+
+static int read_supported(struct host_record *record, int kvm_fd)
+{
+    struct kvm_cpuid2 *list = calloc(1, sizeof(*list) + CPUID_ENTRIES * sizeof(list->entries[0]));
+    int err = 0;
+
+    if (!list)
+        return -ENOMEM;
+    list->nent = CPUID_ENTRIES;
+    if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, list) < 0)
+        err = -errno;
+    for (unsigned i = 0; !err && i < list->nent; i++) {
+        const struct kvm_cpuid_entry2 *e = &list->entries[i];
+
+        table_add(&record->supported, e->function, e->index, e->flags,
+                  (struct cpuid_regs){e->eax, e->ebx, e->ecx, e->edx});
+    }
+    free(list);
+    return err;
+}
+
+/* A kernel without them leaves the list empty: no error. */
+static void read_feature_msrs(struct host_record *record, int kvm_fd)
+{
+    enum { LIST_MAX = sizeof(record->feature_msrs) / sizeof(record->feature_msrs[0]) };
+    struct {
+        struct kvm_msr_list list;
+        uint32_t indices[LIST_MAX];
+    } names = {.list.nmsrs = LIST_MAX};
+
+    if (ioctl(kvm_fd, KVM_GET_MSR_FEATURE_INDEX_LIST, &names) < 0)
+        return;
+    for (uint32_t i = 0; i < names.list.nmsrs && i < LIST_MAX; i++) {
+        struct {
+            struct kvm_msrs head;
+            struct kvm_msr_entry entry;
+        } msr = {.head.nmsrs = 1, .entry.index = names.indices[i]};
+
+        if (ioctl(kvm_fd, KVM_GET_MSRS, &msr) != 1)
+            continue;
+        record->feature_msrs[record->feature_msr_count].index = msr.entry.index;
+        record->feature_msrs[record->feature_msr_count++].value = msr.entry.data;
+    }
+}
+
+static int read_tsc_khz(struct host_record *record, int vm_fd)
+{
+    int vcpu_fd = ioctl(vm_fd, KVM_CREATE_VCPU, 0);
+    int khz;
+
+    if (vcpu_fd < 0)
+        return -errno;
+    khz = ioctl(vcpu_fd, KVM_GET_TSC_KHZ, 0);
+    record->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
+    close(vcpu_fd);
+    return 0;
+}
+
+static void read_line(const char *path, char *buf, size_t size)
+{
+    FILE *file = fopen(path, "re");
+
+    buf[0] = '\0';
+    if (!file)
+        return;
+    if (fgets(buf, (int)size, file))
+        buf[strcspn(buf, "\n")] = '\0';
+    fclose(file);
+}
+
+static void read_kernel(struct host_record *record)
+{
+    static const struct {
+        const char *module, *flavour;
+    } flavours[] = {
+        {"/sys/module/kvm_amd", "kvm-amd"},
+        {"/sys/module/kvm_intel", "kvm-intel"},
+        {"/sys/module/kvm_pvm", "kvm_pvm"},
+    };
+    struct utsname name;
+
+    if (uname(&name) == 0)
+        snprintf(record->kernel_release, sizeof(record->kernel_release), "%s", name.release);
+    for (unsigned i = 0; i < sizeof(flavours) / sizeof(flavours[0]); i++)
+        if (access(flavours[i].module, F_OK) == 0)
+            snprintf(record->flavour, sizeof(record->flavour), "%s", flavours[i].flavour);
+    read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", record->clocksource,
+              sizeof(record->clocksource));
+}
+
+int host_record_read(struct host_record *record, int *keep_fd)
+{
+    int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    int vm_fd = -1;
+    int err;
+
+    *record = (struct host_record){0};
+    *keep_fd = -1;
+    if (kvm_fd < 0)
+        return -errno;
+    read_kernel(record);
+    read_host_leaves(record);
+    record->native_vmcall = host_record_is_intel(record);
+    vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+    if (vm_fd < 0) {
+        err = -errno;
+        goto out;
+    }
+    *keep_fd = vm_fd;
+    for (int i = 0; i < HOST_RECORD_EXTENSIONS; i++)
+        record->extensions[i] = ioctl(vm_fd, KVM_CHECK_EXTENSION, i);
+    read_feature_msrs(record, kvm_fd);
+    err = read_supported(record, kvm_fd);
+    if (!err)
+        err = read_tsc_khz(record, vm_fd);
+out:
+    close(kvm_fd);
+    return err;
+}
