@@ -21,7 +21,7 @@ struct area {
     uint16_t vcpu_id;    /* owner, or AREA_VM_WIDE */
     uint8_t kind;        /* enum area_kind */
     uint8_t state;       /* enum area_state */
-    uint32_t generation; /* of guest memory when state was last decided */
+    uint32_t generation; /* slot_generation of guest memory when state was last decided */
 };
 #define AREA_VM_WIDE 0xffff
 
@@ -48,6 +48,9 @@ bool area_usable(struct area *area);
 bool area_read(struct area *area, size_t offset, void *dst, size_t len);
 /* False: not usable or outside the area; nothing is written then. */
 bool area_write(struct area *area, size_t offset, const void *src, size_t len);
+/* As KVM copies to guest memory: page by page, what lies before the first missing page stays written. For records
+ * that are written once, synchronously (CLK-18, PAIR-3). False: some byte is missing. */
+bool area_write_partial(struct area *area, size_t offset, const void *src, size_t len);
 /* One exchange, as another vCPU would see it. False: not usable. */
 bool area_exchange_u8(struct area *area, size_t offset, uint8_t value, uint8_t *old);
 

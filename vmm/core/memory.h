@@ -24,7 +24,8 @@ struct slot {
 struct memory {
     struct slot slots[MEMORY_SLOTS];
     unsigned count;
-    uint32_t generation; /* grows with every slot change and dirty-log clear: cached pointers compare it */
+    uint32_t generation; /* grows with every slot change, reset and dirty-log clear: cached pointers compare it */
+    uint32_t slot_generation; /* grows with slot changes only: areas compare it (EOI-2) */
 };
 
 void memory_init(struct memory *mem);
@@ -37,6 +38,11 @@ int memory_slot_remove(struct memory *mem, uint64_t gpa);
 int memory_slot_move(struct memory *mem, uint64_t gpa, uint64_t new_gpa);
 /* Zeroes the pages written since creation (or the last call) of every slot that is not read-only. */
 void memory_reset(struct memory *mem);
+
+/* Switches the dirty log of the slot at gpa; on starts clean. -ENOENT, -ENOMEM. */
+int memory_dirty_log(struct memory *mem, uint64_t gpa, bool on);
+/* Copies the log, a bit per page, and clears it. -ENOENT: no slot with a log starts at gpa. */
+int memory_dirty_take(struct memory *mem, uint64_t gpa, uint64_t *bitmap);
 
 /* The slot that holds gpa, or NULL. */
 struct slot *memory_slot(struct memory *mem, uint64_t gpa);

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "vmm/abi/msr_index.h"
 #include "vmm/core/area.h"
 #include "vmm/core/cpuid_table.h"
 #include "vmm/core/trap.h"
@@ -45,6 +46,7 @@ struct cpu_regs {
     uint64_t dr[4], dr6, dr7;
     uint64_t efer, star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip, pat, misc_enable, mtrr_def_type;
+    uint64_t mtrr_var[2 * MTRR_VARIABLE_PAIRS], mtrr_fixed[MTRR_FIXED];
     bool shadow; /* STI or MOV SS: interrupts wait for one more instruction */
 };
 
@@ -73,9 +75,10 @@ struct kvmclock {
     uint32_t scaled_khz;     /* rate behind mul and shift; 0: none computed yet */
     uint32_t mul;
     int8_t shift;
+    uint64_t target;         /* last address that did not cross a page, even if disabled since (CLK-4 on 6.1) */
 };
 struct steal { uint64_t msr, run_delay_ns; };
-struct async_pf { uint64_t en_msr, int_msr; uint8_t vector; bool on, ready_pending; uint32_t next_id; };
+struct async_pf { uint64_t en_msr, int_msr; uint8_t vector; bool on, ready_pending, wake_all; uint32_t next_id; };
 struct pv_eoi { uint64_t msr; bool pending; };
 struct poll_control { uint64_t msr; };
 
@@ -88,9 +91,24 @@ struct lapic {
     uint32_t irr[8], isr[8], tmr[8];
     uint32_t lvt[6];
     uint32_t timer_initial, timer_divide;
+    uint64_t tsc_deadline;
     bool init_pending, nmi_pending;
     bool sipi_pending;
     uint8_t sipi_vector;
+};
+
+/* CPUID bits that decide what an MSR accepts, read out once per table. */
+enum cpu_cap {
+    CAP_TSC_ADJUST = 1 << 0,
+    CAP_X2APIC = 1 << 1,
+    CAP_NX = 1 << 2,
+    CAP_LONG_MODE = 1 << 3,
+    CAP_SVM = 1 << 4,
+    CAP_FFXSR = 1 << 5,
+    CAP_TSC_AUX = 1 << 6,   /* RDTSCP or RDPID */
+    CAP_AMD = 1 << 7,       /* vendor AMD or Hygon */
+    CAP_INTEL = 1 << 8,
+    CAP_TSC_DEADLINE = 1 << 9,
 };
 
 struct vcpu {
@@ -107,6 +125,8 @@ struct vcpu {
     struct trap injected; /* exception to deliver at the next entry */
 
     struct cpuid_table cpuid;
+    uint32_t caps;                  /* enum cpu_cap, from the table */
+    uint8_t phys_bits;              /* MAXPHYADDR, from the table */
     uint32_t pv_features, pv_hints; /* cached from the KVM leaf (CPU-5) */
     uint32_t pv_base;               /* 0: no KVM signature in the table */
     bool enforce;                   /* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
@@ -119,6 +139,7 @@ struct vcpu {
     struct poll_control poll;
     struct lapic apic;
     struct area areas[AREA_KINDS]; /* the per-vCPU ones; VM-wide ones are in struct vm */
+    uint32_t tlb_flushes;          /* guest-TLB flushes served so far; an interpreter flushes when it changes */
     void *tlb;                     /* owned by vmm/cpu; NULL on machines without an interpreter */
 };
 
@@ -126,6 +147,8 @@ struct vcpu {
 #define CR0_WP (1ull << 16)
 #define CR0_PG (1ull << 31)
 #define CR4_PAE (1ull << 5)
+#define CR4_OSXSAVE (1ull << 18)
+#define CR4_PKE (1ull << 22)
 #define EFER_SCE (1ull << 0)
 #define EFER_LME (1ull << 8)
 #define EFER_LMA (1ull << 10)
@@ -155,7 +178,7 @@ int vcpu_set_cpuid(struct vcpu *vcpu, const struct cpuid_table *table);
 struct cpuid_regs vcpu_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf);
 void vcpu_set_enforce(struct vcpu *vcpu, bool on); /* ENF-1, ENF-8 */
 uint64_t vcpu_tsc(const struct vcpu *vcpu);
-struct area *vcpu_area(struct vcpu *vcpu, enum area_kind kind);
+struct area *vcpu_area(struct vcpu *vcpu, enum area_kind kind); /* VM-wide kinds included */
 /* Registers as after power-on (reset vector) and as after INIT; PV state by the tables of vmm/pv. */
 void vcpu_regs_reset(struct vcpu *vcpu);
 

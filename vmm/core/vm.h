@@ -14,7 +14,7 @@
 enum irqchip { IRQCHIP_NONE, IRQCHIP_KERNEL, IRQCHIP_SPLIT };
 enum hc_insn { HC_VMCALL, HC_VMMCALL };
 /* Which Linux the VM behaves as, where releases differ (spec section 24). */
-enum kvm_version { KVM_6_1, KVM_6_12 };
+enum kvm_version { KVM_6_12, KVM_6_1 }; /* the default comes first: CLK-4 on 6.1 writes where it must not */
 
 struct vm_config {
     uint16_t vcpus;             /* 1 .. VM_VCPUS_MAX */
@@ -38,6 +38,22 @@ struct vm_clock {
     uint64_t wall_msr;
     uint64_t next_sync_ns;      /* the 300 s periodic update (CLK-14) */
     uint64_t global_due_ns;     /* deferred global update, 0: none */
+    uint64_t tsc_write, tsc_write_ns; /* the VMM's last TSC write and when (STB-3) */
+    int64_t tsc_offset;         /* of the current TSC generation */
+};
+
+/* KVM's apic_map: which vCPU a physical APIC id names now. Rebuilt at first use after a change (vmm/apic/map.c). */
+struct apic_entry {
+    uint32_t id;
+    uint16_t vcpu;              /* index in vm->vcpus */
+};
+struct apic_map {
+    bool stale;
+    bool ids_32bit;             /* KVM_X2APIC_API_USE_32BIT_IDS: some initial id is above 254 (QMU-10) */
+    bool duplicate;             /* two enabled APICs share an id (IPI-11) */
+    uint16_t count;
+    uint32_t max_id;            /* at least 255 */
+    struct apic_entry *entries; /* sorted by id; room for two per vCPU */
 };
 
 struct vm {
@@ -49,6 +65,7 @@ struct vm {
     struct vm_clock clock;
     struct area wall_area;      /* AREA_WALL_CLOCK, registered only while it is written */
     struct area pairing_area;   /* AREA_CLOCK_PAIRING, likewise */
+    struct apic_map apic_map;
     struct vcpu *vcpus;         /* config.vcpus of them */
 };
 
