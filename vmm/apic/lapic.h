@@ -4,26 +4,58 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "vmm/abi/apic.h"
 #include "vmm/core/vm.h"
 
 #define LAPIC_GPA 0xfee00000ull
 
-void lapic_reset(struct vcpu *vcpu); /* power-on and INIT; the base MSR survives INIT */
+void lapic_reset(struct vcpu *vcpu, bool init); /* power-on, or INIT, which the base MSR and the id survive */
 /* Registers by xAPIC offset (multiple of 16), 32 bits. Unknown offsets read 0 and set ESR. */
 uint32_t lapic_read(struct vcpu *vcpu, uint32_t offset);
 void lapic_write(struct vcpu *vcpu, uint32_t offset, uint32_t value);
+void lapic_set_base(struct vcpu *vcpu, uint64_t base_msr);
 /* IA32_APIC_BASE and, in x2APIC mode, 0x800..0x8ff. */
 enum msr_result lapic_rdmsr(struct vcpu *vcpu, uint32_t index, uint64_t *value);
-enum msr_result lapic_wrmsr(struct vcpu *vcpu, uint32_t index, uint64_t value);
+enum msr_result lapic_wrmsr(struct vcpu *vcpu, uint32_t index, uint64_t value, enum origin origin);
 /* Claims 0xfee00000 on vm->bus; accesses go to the accessing vCPU's APIC. */
 int lapic_map(struct vm *vm);
 
 /* One message to one APIC: delivery mode as in the ICR (0 fixed .. 7). True: accepted (IPI-8). */
 bool lapic_accept(struct vcpu *target, unsigned mode, uint8_t vector, bool level, bool assert_level);
-/* Highest deliverable vector, or -1: software-enabled, above the processor priority. */
+/* Highest deliverable vector, or -1: hardware-enabled, above the processor priority. As in KVM a vector that was accepted
+ * before a software disable is still delivered. */
 int lapic_pending(const struct vcpu *vcpu);
 /* The CPU takes it: IRR -> ISR. */
 void lapic_take(struct vcpu *vcpu, uint8_t vector);
+/* What the ICR describes, by destination, shorthand and mode (SDM 11.6): sends it from this vCPU. */
+void lapic_send_ipi(struct vcpu *vcpu, uint32_t icr, uint32_t destination);
+
+/* An edge message that no CPU sent (MSI, kick), to a physical destination; broadcast as UNH-3 says. */
+void lapic_send_physical(struct vm *vm, uint32_t destination, enum apic_mode mode, uint8_t vector);
+
+/* The vCPU that a physical APIC id names now, or NULL: KVM's apic_map, no broadcast meaning (IPI-4). */
 struct vcpu *lapic_find(struct vm *vm, uint32_t apic_id);
+/* The map itself, up to date: max_id and duplicate. */
+const struct apic_map *lapic_map_get(struct vm *vm);
+/* Call when a base MSR or an id changed in a way that this folder did not see (restore). */
+void lapic_map_changed(struct vm *vm);
+
+static inline bool lapic_hw_enabled(const struct vcpu *vcpu)
+{
+    return vcpu->apic.base_msr & APICBASE_ENABLE;
+}
+static inline bool lapic_sw_enabled(const struct vcpu *vcpu)
+{
+    return vcpu->apic.svr & APIC_SPIV_APIC_ENABLED;
+}
+static inline bool lapic_x2apic(const struct vcpu *vcpu)
+{
+    return (vcpu->apic.base_msr & (APICBASE_ENABLE | APICBASE_EXTD)) == (APICBASE_ENABLE | APICBASE_EXTD);
+}
+/* Runtime check that the kernel, not QEMU, emulates the APIC: what most PV features need. */
+static inline bool lapic_in_kernel(const struct vcpu *vcpu)
+{
+    return vcpu->vm->config.irqchip != IRQCHIP_NONE;
+}
 
 #endif
