@@ -1,0 +1,35 @@
+/* Numbers that the probe's assembly and C share: selectors, offsets into struct cpu, addresses (mailbox.h). */
+#ifndef DIFF_PROBE_LAYOUT_H
+#define DIFF_PROBE_LAYOUT_H
+
+#define SEL_CODE32  0x08 /* flat, ring 0; compatibility mode when long mode is active */
+#define SEL_DATA    0x10
+#define SEL_CODE64  0x18
+#define SEL_UCODE32 0x23 /* the ring 3 ones, with RPL */
+#define SEL_UDATA   0x2b
+#define SEL_UCODE64 0x33
+#define SEL_CODE16  0x38 /* base LOAD_BASE, 64 KiB: between protected and real mode */
+#define SEL_DATA16  0x40 /* base 0, 64 KiB: gives SS real-mode limits */
+#define SEL_TSS     0x50 /* one of 16 bytes per vCPU */
+
+#define LOAD_BASE 0x10000 /* PROBE_BASE */
+#define LOAD_SEG  0x1000  /* the same as a real-mode segment */
+
+/* struct cpu, one per vCPU at CPUS + n * CPU_SIZE (cpu.h asserts these). Each frame ends where the CPU starts to
+ * push when a trap comes, so that a trap fills in the frame from which the instruction was entered. */
+#define CPUS            0xa000 /* PROBE_CPUS */
+#define CPU_SIZE        0x400
+#define CPU_FRAME64     0x000
+#define CPU_FRAME64_END 0x0b0
+#define CPU_FRAME32     0x0c0
+#define CPU_FRAME32_END 0x0fc
+#define CPU_FRAME16     0x100
+#define CPU_FRAME16_END 0x128
+#define CPU_C_RSP       0x128
+#define CPU_INDEX       0x130
+#define CPU_ENTERED     0x134 /* a frame is in use: a trap belongs to the action under test */
+#define CPU_NMI_END     0x400 /* stack for NMIs that meet the probe itself */
+
+#define REAL_IVT 0xe000 /* interrupt table of real mode: page 0 is left alone */
+
+#endif
