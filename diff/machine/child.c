@@ -175,6 +175,8 @@ static void child_drain(struct child *child)
         ssize_t got;
 
         if (child->text_used == CHILD_TEXT_MAX) {
+            if (child->wait_when_full)
+                return;
             child->text_used /= 2;
             memmove(child->text, child->text + child->text_used, CHILD_TEXT_MAX - child->text_used);
         }
@@ -196,9 +198,9 @@ bool child_alive(struct child *child)
 {
     int status;
 
+    child_drain(child);
     if (!child->pid)
         return false;
-    child_drain(child);
     if (waitpid(child->pid, &status, WNOHANG) != child->pid)
         return true;
     child->status = status;

@@ -14,6 +14,8 @@ struct child {
     int status; /* as waitpid gives it, once pid is 0 again */
     char *text; /* output so far, NUL-terminated; owned */
     size_t text_used;
+    bool
+        wait_when_full; /* set after the start: nothing is dropped, the child waits until text_used is reset */
 };
 
 /* An argument list that grows. Every argument is a copy. */
@@ -32,7 +34,8 @@ void args_free(struct args *args);
  * numbers. capture: output is collected for child_drain(), else it goes where ours goes. -errno. */
 int child_start(struct child *child, const struct args *args, const int keep[], unsigned keep_count,
                 bool capture);
-/* Collects what it wrote and says whether it still runs; when it does not, status holds. Never blocks. */
+/* Collects what it wrote and says whether it still runs; when it does not, status holds (and output may still wait to
+ * be collected). Never blocks. */
 bool child_alive(struct child *child);
 /* Until it ends by itself: 0, or -ETIMEDOUT and it goes on. */
 int child_wait(struct child *child, unsigned timeout_ms);
