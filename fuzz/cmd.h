@@ -13,5 +13,9 @@ enum exit_status {
 
 /* argv[0] is "pv-fuzz NAME". */
 int cmd_show(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+int cmd_demo(int argc, char **argv);
 
 #endif

@@ -8,6 +8,10 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *what;
 } commands[] = {
+    {"run", cmd_run, "fuzz one target for some time"},
+    {"list", cmd_list, "the targets and what they cover"},
+    {"replay", cmd_replay, "one input again, action by action, with a report"},
+    {"demo", cmd_demo, "prove that the fuzzer finds a planted fault"},
     {"show", cmd_show, "print a program in text, whichever form it is in"},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -1,0 +1,27 @@
+/* One campaign: an engine on one target for some seconds, and what it left behind. */
+#ifndef FUZZ_CAMPAIGN_H
+#define FUZZ_CAMPAIGN_H
+
+#include <limits.h>
+#include <stdint.h>
+#include "fuzz/catalog.h"
+
+enum engine { ENGINE_LIBFUZZER, ENGINE_AFL, ENGINES };
+extern const char *const engine_names[ENGINES];
+
+struct campaign {
+    const char *target;
+    enum engine engine;
+    unsigned seconds, jobs;
+    const char *out; /* corpus/, logs and findings/ go there */
+    /* results */
+    unsigned findings;    /* files in out/findings that this campaign added */
+    char first[PATH_MAX]; /* one of them */
+    uint64_t runs;        /* inputs executed by all jobs */
+    double elapsed_s;
+};
+
+/* 0: it ran (findings may be 0). 3: something is missing, 4: the engine failed; both said on stderr with the fix. */
+int campaign_run(struct campaign *campaign);
+
+#endif

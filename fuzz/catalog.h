@@ -1,0 +1,28 @@
+/* The fuzz targets, what each covers, and where builds, corpora and binaries lie. */
+#ifndef FUZZ_CATALOG_H
+#define FUZZ_CATALOG_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+struct fuzz_target {
+    const char *name; /* bin/fuzz_NAME, corpora/NAME */
+    const char *covers;
+    const char *rules; /* sections of the specification that its invariants come from */
+};
+extern const struct fuzz_target fuzz_targets[];
+extern const unsigned fuzz_target_count;
+const struct fuzz_target *fuzz_target_find(const char *name);
+
+/* snprintf into a path; false when it does not fit. */
+bool path_format(char path[PATH_MAX], const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The project folder above the running program; falls back to the working folder. False: neither holds corpora/. */
+bool catalog_root(char root[PATH_MAX]);
+/* build/PRESET/bin/fuzz_NAME; false when it cannot be executed. */
+bool catalog_binary(const char *preset, const char *name, char path[PATH_MAX]);
+/* The replay binary of a target: beside the running program, else of the dev or release build. */
+bool catalog_replay(const char *name, char path[PATH_MAX]);
+/* Files directly in corpora/NAME whose names begin with prefix ("seed-", "bug-"). */
+unsigned catalog_corpus_count(const char *name, const char *prefix);
+
+#endif

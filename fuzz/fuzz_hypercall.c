@@ -1,0 +1,13 @@
+/* Fuzzes hypercalls: every number, both instructions, every mode and privilege level, with the MSRs, APIC registers and
+ * halts that their effects depend on. */
+#include "fuzz/fuzz_program.h"
+#include "fuzz/target.h"
+
+const uint64_t fuzz_surface_ops = OPS_STAGE | OPS(OP_VMCALL) | OPS(OP_VMMCALL) | OPS(OP_CPUID) |
+                                  OPS(OP_PAUSE) | OPS(OP_RDMSR) | OPS(OP_WRMSR);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_program(data, size);
+    return 0;
+}

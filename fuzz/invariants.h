@@ -1,0 +1,54 @@
+/* What holds after every action of every program, written out once: spec section 22, the rules of the host's stores
+ * into guest memory, and the answers that follow from the request alone. Independent of the tables in vmm/pv. */
+#ifndef FUZZ_INVARIANTS_H
+#define FUZZ_INVARIANTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "diff/probe/mailbox.h"
+#include "diff/program/program.h"
+#include "vmm/core/vm.h"
+
+struct violation {
+    const char *rule; /* id in the specification, e.g. "CLK-8" */
+    char text[200];   /* one line: what was seen and what the rule wants */
+};
+
+enum pv_value { PV_WALL, PV_CLOCK, PV_APF, PV_STEAL, PV_EOI, PV_POLL, PV_APF_INT, PV_VALUES };
+
+/* A record under the version protocol: CLK-8, CLK-18, STL-6. */
+struct record_seen {
+    enum { RECORD_AT_REST, RECORD_ODD, RECORD_BODY } phase;
+    uint32_t odd;
+};
+
+struct vcpu_seen {
+    uint64_t values[PV_VALUES]; /* of its MSRs before the action */
+    uint64_t clock_gpa; /* where its clock record may be: CLK-4 keeps an older address, so it is history */
+    struct record_seen clock, steal;
+    bool time_known; /* reader and last_ns hold */
+    struct {         /* the record as the host wrote it last; the guest may have overwritten its copy */
+        uint64_t tsc_timestamp, system_time;
+        uint32_t mul;
+        int8_t shift;
+        bool known;
+    } reader;
+    uint64_t last_ns; /* of the last reading */
+};
+
+struct invariants {
+    struct vm *vm;
+    uint64_t bases[BASE_COUNT]; /* of symbolic addresses, as the machine resolves them */
+    uint64_t trace_seen;
+    struct record_seen wall;
+    struct vcpu_seen vcpus[PROGRAM_VCPUS_MAX];
+};
+
+/* A machine that has just been started. It must outlive the checks and stay at its address. */
+void invariants_begin(struct invariants *inv, struct vm *vm, const uint64_t bases[BASE_COUNT]);
+void invariants_before(struct invariants *inv, const struct action *action);
+/* False: *violation says which rule broke. */
+bool invariants_after(struct invariants *inv, const struct action *action, const struct outcome *outcome,
+                      struct violation *violation);
+
+#endif

@@ -1,0 +1,24 @@
+/* Shared by the files of fuzz/invariants*.c only. */
+#ifndef FUZZ_INVARIANTS_PARTS_H
+#define FUZZ_INVARIANTS_PARTS_H
+
+#include "fuzz/invariants.h"
+
+#define GPA_NOWHERE (~0ull)
+
+/* Fills *violation; returns false, so that a check can return it. */
+bool violate(struct violation *violation, const char *rule, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+uint64_t invariants_operand(const struct invariants *inv, const struct operand *operand);
+/* invariants_stores.c: every host store since the last action. */
+bool invariants_stores(struct invariants *inv, const struct action *action, struct violation *violation);
+/* invariants_time.c: what an accepted write to a clock or TSC register makes void; before the stores are looked at. */
+void invariants_clock_begin(struct invariants *inv, const struct action *action,
+                            const struct outcome *outcome);
+/* kvmclock never goes back (INV-5). */
+bool invariants_time(struct invariants *inv, const struct action *action, const struct outcome *outcome,
+                     struct violation *violation);
+/* The host wrote a clock record of vcpu_id: what a guest will read from now on. */
+void invariants_clock_record(struct invariants *inv, uint16_t vcpu_id, const uint8_t bytes[32]);
+
+#endif

@@ -1,0 +1,73 @@
+/* The invariant of kvmclock: read through the record that the host wrote, a vCPU's time never goes back (INV-5). */
+#include <inttypes.h>
+#include <string.h>
+#include "fuzz/invariants_parts.h"
+
+#define IA32_TSC        0x10
+#define IA32_TSC_ADJUST 0x3b
+/* A fresh sample may lie one nanosecond behind the extrapolation of an older one: both are rounded down. */
+#define ROUNDING_NS 1
+
+void invariants_clock_record(struct invariants *inv, uint16_t vcpu_id, const uint8_t bytes[32])
+{
+    struct vcpu_seen *seen = &inv->vcpus[vcpu_id];
+
+    memcpy(&seen->reader.tsc_timestamp, bytes + 8, 8);
+    memcpy(&seen->reader.system_time, bytes + 16, 8);
+    memcpy(&seen->reader.mul, bytes + 24, 4);
+    seen->reader.shift = (int8_t)bytes[28];
+    seen->reader.known = true;
+}
+
+/* CLK-24 */
+static uint64_t read_clock(const struct vcpu_seen *seen, uint64_t tsc)
+{
+    uint64_t delta = tsc - seen->reader.tsc_timestamp;
+    int shift = seen->reader.shift;
+
+    delta = shift >= 0 ? delta << (shift & 63) : delta >> (-shift & 63);
+    return seen->reader.system_time + (uint64_t)(((unsigned __int128)delta * seen->reader.mul) >> 32);
+}
+
+void invariants_clock_begin(struct invariants *inv, const struct action *action,
+                            const struct outcome *outcome)
+{
+    uint32_t index = (uint32_t)invariants_operand(inv, &action->args[0]);
+    struct vcpu_seen *seen = &inv->vcpus[action->vcpu % PROGRAM_VCPUS_MAX];
+
+    if (action->op != OP_WRMSR || outcome->status != OUTCOME_OK)
+        return;
+    if (index == 0x12 || index == 0x4b564d01)
+        seen->reader.known = false; /* until the host has written the record at its new place */
+    if (index == IA32_TSC || index == IA32_TSC_ADJUST)
+        seen->reader.known = seen->time_known = false; /* CLK-15: time may jump */
+}
+
+bool invariants_time(struct invariants *inv, const struct action *action, const struct outcome *outcome,
+                     struct violation *violation)
+{
+    struct vcpu_seen *seen = &inv->vcpus[action->vcpu % PROGRAM_VCPUS_MAX];
+    uint64_t now;
+
+    if (action->op == OP_RESET) {
+        for (unsigned i = 0; i < PROGRAM_VCPUS_MAX; i++)
+            inv->vcpus[i].reader.known = inv->vcpus[i].time_known = false;
+        return true;
+    }
+    /* Only a vCPU that has just been entered has its record up to date. */
+    if (op_info(action->op)->host || action->vcpu >= inv->vm->config.vcpus ||
+        action->vcpu >= PROGRAM_VCPUS_MAX ||
+        (outcome->status != OUTCOME_OK && outcome->status != OUTCOME_FAULT))
+        return true;
+    if (!(inv->vm->vcpus[action->vcpu].clock.msr & 1))
+        seen->reader.known = false;
+    if (!seen->reader.known)
+        return true;
+    now = read_clock(seen, vcpu_tsc(&inv->vm->vcpus[action->vcpu]));
+    if (seen->time_known && (int64_t)(now - seen->last_ns) < -ROUNDING_NS)
+        return violate(violation, "INV-5", "kvmclock of vcpu %u went back from %" PRIu64 " to %" PRIu64 " ns",
+                       action->vcpu, seen->last_ns, now);
+    seen->last_ns = now;
+    seen->time_known = true;
+    return true;
+}

@@ -1,0 +1,42 @@
+/* Starts and awaits child processes that cannot outlive us. */
+#include "fuzz/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void child(const char *const *argv, const char *const *env, const char *log)
+{
+    int fd = log ? open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (log && (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0))
+        _exit(4);
+    for (; env && *env; env++)
+        if (putenv((char *)*env))
+            _exit(4);
+    execv(argv[0], (char *const *)argv);
+    _exit(4);
+}
+
+pid_t process_start(const char *const *argv, const char *const *env, const char *log)
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        child(argv, env, log);
+    return pid < 0 ? -errno : pid;
+}
+
+int process_wait(pid_t pid)
+{
+    int status;
+
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return 4;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
