@@ -19,20 +19,24 @@ struct mailbox_host {
     bool (*pump)(void *ctx, char why[240]);
     /* Clock of the samples' brackets: CLOCK_MONOTONIC_RAW of the kernel that runs the VM (decision 4). */
     uint64_t (*raw_ns)(void *ctx);
-    /* system_reset: RAM is kept, the guest starts at the reset vector. May return before the reset has happened.
+    /* system_reset: RAM is kept, the guest starts at the reset vector and runs. May return before that has happened.
      * Called at the start of each program, for !reset, and after a hang. -errno: the VM is lost. */
     int (*restart)(void *ctx);
+    /* Zeroes guest RAM from PROBE_RAM_BASE on; NULL: the agent does so through ram. */
+    void (*clear_ram)(void *ctx);
     /* OP_PAUSE_VM, OP_RESUME_VM, OP_SAVE_RESTORE. 0, -ENOTSUP (reported as not compared), or another -errno. */
     int (*host_action)(void *ctx, const struct action *action);
     /* Asked often; NULL: never. */
     bool (*cancelled)(void *ctx);
+    /* Set by mailbox_run while the guest takes a clock sample: pump should neither sleep nor run long. */
+    bool urgent;
     /* Deadlines in ns of CLOCK_MONOTONIC; 0 takes the default in brackets. */
     uint64_t boot_ns;   /* from restart to the probe waiting for its magic [5 s] */
     uint64_t action_ns; /* one action [2 s] */
     uint64_t hlt_ns;    /* a hlt on vCPU 0, which nothing but a latched kick can end [200 ms] */
 };
 
-#define MAILBOX_HANGS_MAX 4 /* resets because an action hung, per program; then the run stops */
+#define MAILBOX_HANGS_MAX      4 /* resets because an action hung, per program; then the run stops */
 #define MAILBOX_ADVANCE_MAX_NS 2000000000ull /* a longer !advance is not compared (decision 11) */
 
 /* Runs one program from reset and fills *out (initialised by the caller). 0: the transcript holds, out->stopped says

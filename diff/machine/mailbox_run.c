@@ -1,0 +1,449 @@
+/* The agent beside a VM (mailbox_run.h). Guest RAM is hostile: every word is read once, checked, and used only then;
+ * what decides where the program stands is kept on our side. Decisions 4, 10, 11. */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "diff/machine/deadline.h"
+#include "diff/machine/mailbox_run.h"
+
+#define BOOT_NS     5000000000ull
+#define ACTION_NS   2000000000ull
+#define HLT_NS      200000000ull
+#define SAMPLES_END UINT32_MAX
+
+struct run {
+    struct mailbox_host *host;
+    struct mailbox *m; /* guest RAM */
+    const struct program *program;
+    struct transcript *out;
+    uint8_t *forced;     /* per action, enum outcome_status: decided on this side; 0: as the probe says */
+    uint32_t position;   /* no action before this one can be current any more */
+    uint32_t served_seq; /* last host_seq that was answered */
+    uint32_t sampled;    /* OP_CLOCK action whose samples were taken; UINT32_MAX: none */
+    unsigned hangs;
+    bool paused;
+    uint64_t deadline_ns;
+};
+
+static uint64_t or_default(uint64_t value, uint64_t fallback)
+{
+    return value ? value : fallback;
+}
+
+static bool is_host_op(uint8_t op)
+{
+    return op_info(op)->host;
+}
+
+uint64_t mailbox_resolve(const struct operand *operand, uint64_t ram_size)
+{
+    const uint64_t bases[BASE_COUNT] = {
+        [BASE_NONE] = 0,          [BASE_RAM] = PROBE_RAM_BASE, [BASE_RAM_END] = ram_size,
+        [BASE_HOLE] = PROBE_HOLE, [BASE_ROM] = PROBE_ROM_BASE, [BASE_MMIO] = PROBE_MMIO_BASE,
+    };
+
+    return operand->value + (operand->base < BASE_COUNT ? bases[operand->base] : 0);
+}
+
+static int fail(struct run *run, int err, const char *text)
+{
+    if (!run->out->stopped[0])
+        snprintf(run->out->stopped, sizeof(run->out->stopped), "%s", text);
+    return err;
+}
+
+/* One turn of waiting. Negative: give up. */
+static int turn(struct run *run)
+{
+    char why[240] = "";
+
+    if (run->host->cancelled && run->host->cancelled(run->host->ctx))
+        return fail(run, -EINTR, "cancelled");
+    if (!run->host->pump(run->host->ctx, why))
+        return fail(run, -EIO, why[0] ? why : "the VM is gone");
+    return 0;
+}
+
+static int wait_for_boot(struct run *run, uint32_t boots_before)
+{
+    uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+    int err = 0;
+
+    while (!err && run->m->boots == boots_before) {
+        if (deadline_passed(deadline))
+            return fail(run, -EIO, "the probe did not start after a reset; look at the VM's messages");
+        err = turn(run);
+    }
+    return err;
+}
+
+static int restart(struct run *run)
+{
+    uint32_t boots = run->m->boots;
+
+    if (run->host->restart(run->host->ctx))
+        return fail(run, -EIO, "the VM could not be reset");
+    return wait_for_boot(run, boots);
+}
+
+static void clear_ram(struct run *run)
+{
+    struct mailbox_host *host = run->host;
+    uint8_t *ram = host->ram + PROBE_RAM_BASE;
+    size_t size = host->ram_size > PROBE_RAM_BASE ? host->ram_size - PROBE_RAM_BASE : 0;
+
+    if (host->clear_ram)
+        host->clear_ram(host->ctx);
+    else if (madvise(ram, size, MADV_REMOVE)) /* a hole costs nothing; not every mapping can have one */
+        memset(ram, 0, size);
+}
+
+static bool is_for_probe(const struct run *run, const struct action *action)
+{
+    return action->op != OP_NOTE && (is_host_op(action->op) || action->vcpu < run->host->vcpus);
+}
+
+/* The program with its addresses resolved. What the probe cannot do becomes a note, which it skips. */
+static void fill_actions(struct run *run)
+{
+    for (uint32_t i = 0; i < run->program->count; i++) {
+        const struct action *from = &run->program->actions[i];
+        struct probe_action *to = &run->m->actions[i];
+
+        *to = (struct probe_action){.op = from->op, .mode = from->mode, .vcpu = from->vcpu};
+        for (unsigned k = 0; k < PROGRAM_ARGS; k++)
+            to->args[k] = mailbox_resolve(&from->args[k], run->host->ram_size);
+        if (is_for_probe(run, from))
+            continue;
+        to->op = OP_NOTE;
+        to->vcpu = 0;
+        run->forced[i] = from->op == OP_NOTE ? OUTCOME_OK : OUTCOME_UNSUPPORTED;
+    }
+}
+
+static void set_deadline(struct run *run, uint32_t index)
+{
+    const struct mailbox_host *host = run->host;
+    const struct action *action = &run->program->actions[index];
+    bool hlt = action->op == OP_HLT && action->vcpu == 0;
+
+    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) +
+                       (hlt ? or_default(host->hlt_ns, HLT_NS) : or_default(host->action_ns, ACTION_NS));
+}
+
+static int begin(struct run *run)
+{
+    struct mailbox *m = run->m;
+    bool smp = run->program->config.vcpus > 1 && run->host->vcpus > 1;
+    int err;
+
+    m->magic = 0;
+    m->boots = 0;
+    err = restart(run);
+    if (err)
+        return err;
+    clear_ram(run);
+    memset(m, 0, sizeof(*m));
+    fill_actions(run);
+    m->version = 1;
+    m->count = run->program->count;
+    m->vcpus = smp ? run->host->vcpus : 1;
+    m->native = run->host->native_vmcall ? 0 : 1;
+    m->command_seq = 1;
+    atomic_thread_fence(memory_order_seq_cst);
+    m->magic = MAILBOX_MAGIC;
+    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+    return 0;
+}
+
+/* The probe says where it is; only forward is believed. False: nothing usable there. */
+static bool read_current(struct run *run, uint32_t *current)
+{
+    *current = run->m->current;
+    return *current < run->program->count && *current >= run->position;
+}
+
+static void decide(struct run *run, uint32_t index, enum outcome_status status, int err)
+{
+    run->forced[index] = status;
+    run->out->outcomes[index] = (struct outcome){.status = status, .regs = {(uint64_t)-err}};
+}
+
+static int advance(struct run *run, uint64_t ns)
+{
+    uint64_t start = run->host->raw_ns(run->host->ctx);
+    uint64_t guard = clock_ns(CLOCK_MONOTONIC) + 2 * MAILBOX_ADVANCE_MAX_NS;
+    int err = 0;
+
+    while (!err && run->host->raw_ns(run->host->ctx) - start < ns && !deadline_passed(guard))
+        err = turn(run);
+    return err;
+}
+
+/* One host action. Negative: the run is over. */
+static int do_host_action(struct run *run, uint32_t index)
+{
+    const struct action *action = &run->program->actions[index];
+    int err;
+
+    switch (action->op) {
+    case OP_ADVANCE:
+        if (action->args[0].value > MAILBOX_ADVANCE_MAX_NS) {
+            decide(run, index, OUTCOME_UNSUPPORTED, -ENOTSUP);
+            return 0;
+        }
+        decide(run, index, OUTCOME_HOST, 0);
+        return advance(run, action->args[0].value);
+    case OP_RESET:
+        if (run->paused) {
+            decide(run, index, OUTCOME_UNSUPPORTED, -ENOTSUP);
+            return 0;
+        }
+        decide(run, index, OUTCOME_HOST, 0);
+        run->m->next = index + 1; /* there the probe goes on by itself */
+        return restart(run);
+    default:
+        err = run->host->host_action(run->host->ctx, action);
+        decide(run, index, err == -ENOTSUP ? OUTCOME_UNSUPPORTED : OUTCOME_HOST, err);
+        if (!err && action->op == OP_PAUSE_VM)
+            run->paused = true;
+        if (!err && action->op == OP_RESUME_VM)
+            run->paused = false;
+        return 0;
+    }
+}
+
+static int unpause(struct run *run)
+{
+    const struct action resume = {.op = OP_RESUME_VM};
+
+    run->paused = false;
+    return run->host->host_action(run->host->ctx, &resume) ? fail(run, -EIO, "the VM could not be resumed")
+                                                           : 0;
+}
+
+static bool was_reset(const struct run *run, uint32_t index)
+{
+    return run->program->actions[index].op == OP_RESET && run->forced[index] == OUTCOME_HOST;
+}
+
+/* The probe waits at a host action. While the VM is paused nothing else can run, so the actions up to !resume are done
+ * here, and guest actions among them are not compared. After a reset the probe goes on by itself. */
+static int serve_host(struct run *run, uint32_t first, uint32_t seq)
+{
+    const struct program *program = run->program;
+    uint32_t i = first;
+    int err = 0;
+
+    run->served_seq = seq;
+    do {
+        uint8_t op = program->actions[i].op;
+
+        if (is_host_op(op))
+            err = do_host_action(run, i);
+        else if (op != OP_NOTE)
+            decide(run, i, OUTCOME_UNSUPPORTED, 0);
+        i++;
+    } while (!err && !was_reset(run, i - 1) && i < program->count &&
+             (run->paused || is_host_op(program->actions[i].op)));
+    if (!err && run->paused)
+        err = unpause(run);
+    run->position = i;
+    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+    if (err || was_reset(run, i - 1))
+        return err;
+    run->m->next = i;
+    atomic_thread_fence(memory_order_seq_cst);
+    run->m->host_ack = seq;
+    return 0;
+}
+
+/* One reading between two of the agent's own clock. 1: taken; 0: the guest did not answer in time. */
+static int take_sample(struct run *run, uint32_t seq, struct clock_sample *sample)
+{
+    struct mailbox_host *host = run->host;
+    struct mailbox *m = run->m;
+    uint64_t before, after, deadline = clock_ns(CLOCK_MONOTONIC) + or_default(host->action_ns, ACTION_NS);
+
+    before = host->raw_ns(host->ctx);
+    m->sample_request = seq;
+    while (m->sample_seq != seq) {
+        int err = turn(run);
+
+        if (err)
+            return err;
+        if (deadline_passed(deadline))
+            return 0;
+    }
+    after = host->raw_ns(host->ctx);
+    atomic_thread_fence(memory_order_acquire);
+    memcpy(sample, &m->sample, sizeof(*sample));
+    memset(sample->pad, 0, sizeof(sample->pad));
+    sample->before_ns = before;
+    sample->after_ns = after;
+    return 1;
+}
+
+static int grow(struct transcript *t, uint32_t samples)
+{
+    struct transcript_sample_run *runs =
+        realloc(t->sample_runs, (t->sample_run_count + 1) * sizeof(*t->sample_runs));
+    struct clock_sample *all;
+
+    if (!runs)
+        return -ENOMEM;
+    t->sample_runs = runs;
+    all = realloc(t->samples, (t->sample_count + samples) * sizeof(*t->samples));
+    if (!all)
+        return -ENOMEM;
+    t->samples = all;
+    return 0;
+}
+
+static int serve_samples(struct run *run, uint32_t index)
+{
+    struct transcript *t = run->out;
+    uint64_t wanted = run->program->actions[index].args[1].value;
+    uint32_t left = TRANSCRIPT_SAMPLES_MAX - t->sample_count;
+    uint32_t n = wanted < MAILBOX_SAMPLES ? (uint32_t)wanted : MAILBOX_SAMPLES;
+    struct transcript_sample_run done = {.action = index, .first = t->sample_count};
+    int got = 1;
+
+    n = n < left ? n : left;
+    run->sampled = index;
+    if (grow(t, n ? n : 1))
+        return fail(run, -ENOMEM, "no memory for clock samples");
+    run->host->urgent = true;
+    while (got == 1 && done.count < n) {
+        got = take_sample(run, done.count + 1, &t->samples[t->sample_count]);
+        if (got == 1) {
+            done.count++;
+            t->sample_count++;
+        }
+    }
+    run->host->urgent = false;
+    run->m->sample_request = SAMPLES_END;
+    t->sample_runs[t->sample_run_count++] = done;
+    set_deadline(run, index);
+    return got < 0 ? got : 0;
+}
+
+/* The current action never ended: note it, reset the VM, go on after it. 1: enough of that. */
+static int get_over_hang(struct run *run, const char *how)
+{
+    uint32_t index;
+
+    if (!read_current(run, &index))
+        index = run->position;
+    if (index >= run->program->count)
+        return fail(run, 1, "the guest never came to its end; it may have overwritten the mailbox");
+    decide(run, index, OUTCOME_TIMEOUT, 0);
+    if (run->hangs++ == MAILBOX_HANGS_MAX) {
+        snprintf(run->out->stopped, sizeof(run->out->stopped),
+                 "action %u %s, the %uth time that one hung; the rest did not run", index, how, run->hangs);
+        return 1;
+    }
+    run->position = index + 1;
+    run->m->next = index + 1;
+    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+    return restart(run);
+}
+
+/* Looks at the probe once and serves what it waits for. 1: the program is over. */
+static int look(struct run *run)
+{
+    struct mailbox *m = run->m;
+    uint32_t state = m->state, seq = m->host_seq, index, before = run->position;
+
+    if (m->done_seq == 1)
+        return 1;
+    if (state == PROBE_PANIC)
+        return get_over_hang(run, "broke the probe");
+    if (!read_current(run, &index))
+        return deadline_passed(run->deadline_ns) ? get_over_hang(run, "hung") : 0;
+    atomic_thread_fence(memory_order_acquire);
+    if (state == PROBE_HOST_ACTION && seq != run->served_seq && is_host_op(run->program->actions[index].op))
+        return serve_host(run, index, seq);
+    if (state == PROBE_SAMPLING && index != run->sampled && run->program->actions[index].op == OP_CLOCK)
+        return serve_samples(run, index);
+    run->position = index;
+    if (index != before)
+        set_deadline(run, index);
+    return deadline_passed(run->deadline_ns) ? get_over_hang(run, "hung") : 0;
+}
+
+static void collect_outcomes(struct run *run)
+{
+    for (uint32_t i = 0; i < run->program->count; i++) {
+        struct outcome *o = &run->out->outcomes[i];
+
+        if (run->forced[i]) {
+            o->status = run->forced[i];
+            continue;
+        }
+        memcpy(o, &run->m->outcomes[i], sizeof(*o));
+        if (!outcome_sane(o))
+            memset(o, 0, sizeof(*o));
+        memset(o->data + o->data_len, 0, sizeof(o->data) - o->data_len);
+        memset(o->reserved, 0, sizeof(o->reserved));
+    }
+}
+
+static int collect_events(struct run *run)
+{
+    for (unsigned v = 0; v < PROBE_VCPUS; v++) {
+        uint32_t n = run->m->event_count[v];
+        struct probe_event *events;
+
+        if (n == 0 || n > MAILBOX_EVENTS)
+            continue;
+        events = malloc(n * sizeof(*events));
+        if (!events)
+            return fail(run, -ENOMEM, "no memory for events");
+        memcpy(events, run->m->events[v], n * sizeof(*events));
+        for (uint32_t i = 0; i < n; i++) {
+            if (events[i].after >= run->program->count)
+                events[i].after = run->program->count - 1;
+            memset(events[i].reserved, 0, sizeof(events[i].reserved));
+        }
+        run->out->events[v] = events;
+        run->out->event_count[v] = n;
+    }
+    return 0;
+}
+
+static int run_program(struct run *run)
+{
+    int err = begin(run);
+
+    while (!err) {
+        err = turn(run);
+        if (!err)
+            err = look(run);
+    }
+    if (err < 0 && err != -EIO)
+        return err;
+    collect_outcomes(run);
+    if (collect_events(run))
+        return -ENOMEM;
+    return err < 0 ? err : 0;
+}
+
+int mailbox_run(struct mailbox_host *host, const struct program *program, struct transcript *out)
+{
+    struct run run = {.host = host, .program = program, .out = out, .sampled = UINT32_MAX};
+    int err;
+
+    if (host->ram_size < MAILBOX_GPA + MAILBOX_SIZE || program->count > MAILBOX_ACTIONS)
+        return -EINVAL;
+    run.m = (struct mailbox *)(host->ram + MAILBOX_GPA);
+    run.forced = calloc(program->count ? program->count : 1, sizeof(*run.forced));
+    out->outcomes = calloc(program->count ? program->count : 1, sizeof(*out->outcomes));
+    out->count = program->count;
+    err = run.forced && out->outcomes ? run_program(&run) : -ENOMEM;
+    free(run.forced);
+    return err;
+}
