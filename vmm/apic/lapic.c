@@ -3,13 +3,12 @@
 
 #include <stddef.h>
 
-#define LVTS 6
+#define LVTS    6
 #define VERSION 0x00050014u /* 6 LVT entries, as KVM without CMCI and QEMU's own APIC report */
 
 void lapic_reset(struct vcpu *vcpu, bool init)
 {
     struct lapic *apic = &vcpu->apic;
-    bool x2apic = lapic_x2apic(vcpu);
     uint64_t base_msr = LAPIC_GPA | APICBASE_ENABLE | (vcpu->id == 0 ? APICBASE_BSP : 0);
 
     if (init)
@@ -19,7 +18,6 @@ void lapic_reset(struct vcpu *vcpu, bool init)
         .id = init ? apic->id : vcpu->apic_id & 0xff,
         .svr = 0xff,
         .dfr = APIC_DFR_FLAT,
-        .nmi_pending = init && apic->nmi_pending,
         .sipi_pending = init && apic->sipi_pending,
         .sipi_vector = init ? apic->sipi_vector : 0,
     };
@@ -28,8 +26,6 @@ void lapic_reset(struct vcpu *vcpu, bool init)
     /* KVM (with the LINT0 quirk, QEMU's default) leaves LINT0 open for ExtINT on every vCPU at power-on. */
     if (!init && vcpu->id == 0)
         apic->lvt[3] = APIC_MODE(APIC_EXTINT);
-    if (!init && x2apic)
-        apic->id = vcpu->apic_id & 0xff;
     lapic_map_changed(vcpu->vm);
 }
 
@@ -102,6 +98,8 @@ bool lapic_accept(struct vcpu *target, unsigned mode, uint8_t vector, bool level
         bit_set(apic->irr, vector, true);
         break;
     case APIC_REMOTE_READ:
+        if (!lapic_in_kernel(target)) /* QEMU's own APIC knows no such message */
+            return false;
         /* A latch: the next entry wakes a halted vCPU, a running one meets it at its next HLT (UNH-4, UNH-5). */
         target->kicked = true;
         break;

@@ -10,11 +10,11 @@ static const struct {
     uint16_t offset;
     uint8_t access;
 } x2apic_registers[] = {
-    {APIC_ID, R},           {APIC_LVR, R},          {APIC_TASKPRI, RW},     {APIC_PROCPRI, R},
-    {APIC_EOI, W},          {APIC_LDR, R},          {APIC_SPIV, RW},        {APIC_ISR, R | ARRAY8},
-    {APIC_TMR, R | ARRAY8}, {APIC_IRR, R | ARRAY8}, {APIC_ESR, RW | ZERO},  {APIC_ICR, RW},
-    {APIC_LVTT, RW},        {APIC_LVTTHMR, RW},     {APIC_LVTPC, RW},       {APIC_LVT0, RW},
-    {APIC_LVT1, RW},        {APIC_LVTERR, RW},      {APIC_TMICT, RW},       {APIC_TMCCT, R},
+    {APIC_ID, R},           {APIC_LVR, R},          {APIC_TASKPRI, RW},    {APIC_PROCPRI, R},
+    {APIC_EOI, W},          {APIC_LDR, R},          {APIC_SPIV, RW},       {APIC_ISR, R | ARRAY8},
+    {APIC_TMR, R | ARRAY8}, {APIC_IRR, R | ARRAY8}, {APIC_ESR, RW | ZERO}, {APIC_ICR, RW},
+    {APIC_LVTT, RW},        {APIC_LVTTHMR, RW},     {APIC_LVTPC, RW},      {APIC_LVT0, RW},
+    {APIC_LVT1, RW},        {APIC_LVTERR, RW},      {APIC_TMICT, RW},      {APIC_TMCCT, R},
     {APIC_TDCR, RW},        {APIC_SELF_IPI, W},
 };
 #define ICR_RESERVED 0xfff32000u /* bits 31:20, 17:16, 13: refused from 6.12 on */
@@ -51,7 +51,8 @@ enum msr_result lapic_rdmsr(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 
 static enum msr_result write_base(struct vcpu *vcpu, uint64_t value, enum origin origin)
 {
-    uint64_t reserved = ~((1ull << vcpu->phys_bits) - 1) | 0x2ff | (vcpu->caps & CAP_X2APIC ? 0 : APICBASE_EXTD);
+    uint64_t reserved =
+        ~((1ull << vcpu->phys_bits) - 1) | 0x2ff | (vcpu->caps & CAP_X2APIC ? 0 : APICBASE_EXTD);
     uint64_t mode = value & (APICBASE_ENABLE | APICBASE_EXTD);
     uint64_t old_mode = vcpu->apic.base_msr & (APICBASE_ENABLE | APICBASE_EXTD);
 

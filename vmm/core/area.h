@@ -9,7 +9,15 @@
 
 struct vm;
 
-enum area_kind { AREA_CLOCK, AREA_STEAL, AREA_ASYNC_PF, AREA_PV_EOI, AREA_WALL_CLOCK, AREA_CLOCK_PAIRING, AREA_KINDS };
+enum area_kind {
+    AREA_CLOCK,
+    AREA_STEAL,
+    AREA_ASYNC_PF,
+    AREA_PV_EOI,
+    AREA_WALL_CLOCK,
+    AREA_CLOCK_PAIRING,
+    AREA_KINDS
+};
 /* good: registered on mapped RAM; bad: registered, but no RAM there now, retried at each use (CLK-5, STL-3);
  * stale: once good, not offered again until a slot change or a good registration (EOI-2). */
 enum area_state { AREA_OFF, AREA_GOOD, AREA_BAD, AREA_STALE };
@@ -29,15 +37,15 @@ struct area {
 struct trace_entry {
     uint64_t gpa;
     uint16_t vcpu_id;
-    uint8_t kind;      /* enum area_kind */
-    uint8_t offset;    /* inside the area */
+    uint8_t kind;   /* enum area_kind */
+    uint8_t offset; /* inside the area */
     uint8_t size;
-    bool allowed;      /* inside a registered area at that moment; false is a bug of ours */
+    bool allowed; /* inside a registered area at that moment; false is a bug of ours */
     uint8_t bytes[64];
 };
 #define TRACE_ENTRIES 64
 struct trace {
-    uint64_t total;  /* entries ever since reset; the last min(total, TRACE_ENTRIES) are in ring */
+    uint64_t total; /* entries ever since reset; the last min(total, TRACE_ENTRIES) are in ring */
     struct trace_entry ring[TRACE_ENTRIES]; /* entry n lies at n % TRACE_ENTRIES */
 };
 

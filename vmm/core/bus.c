@@ -12,7 +12,8 @@ int bus_add(struct bus *bus, const struct bus_range *range)
     return 0;
 }
 
-static const struct bus_range *claimant(const struct bus *bus, enum bus_space space, uint64_t addr, unsigned size)
+static const struct bus_range *claimant(const struct bus *bus, enum bus_space space, uint64_t addr,
+                                        unsigned size)
 {
     for (unsigned i = bus->count; i-- > 0;) {
         const struct bus_range *r = &bus->ranges[i];
@@ -31,7 +32,8 @@ uint64_t bus_read(struct bus *bus, enum bus_space space, struct vcpu *vcpu, uint
     return r && r->read ? r->read(r->ctx, vcpu, addr - r->start, size) & ones : ones;
 }
 
-void bus_write(struct bus *bus, enum bus_space space, struct vcpu *vcpu, uint64_t addr, unsigned size, uint64_t value)
+void bus_write(struct bus *bus, enum bus_space space, struct vcpu *vcpu, uint64_t addr, unsigned size,
+               uint64_t value)
 {
     const struct bus_range *r = claimant(bus, space, addr, size);
 

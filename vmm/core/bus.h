@@ -28,6 +28,7 @@ struct bus {
 int bus_add(struct bus *bus, const struct bus_range *range);
 /* Unclaimed: reads give all ones, writes vanish, as on a PC. */
 uint64_t bus_read(struct bus *bus, enum bus_space space, struct vcpu *vcpu, uint64_t addr, unsigned size);
-void bus_write(struct bus *bus, enum bus_space space, struct vcpu *vcpu, uint64_t addr, unsigned size, uint64_t value);
+void bus_write(struct bus *bus, enum bus_space space, struct vcpu *vcpu, uint64_t addr, unsigned size,
+               uint64_t value);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CPUID_ENTRIES 256 /* KVM_MAX_CPUID_ENTRIES; QEMU stops at 100 (N4) */
+#define CPUID_ENTRIES                256 /* KVM_MAX_CPUID_ENTRIES; QEMU stops at 100 (N4) */
 #define CPUID_FLAG_SIGNIFICANT_INDEX 1u
 
 struct cpuid_regs {

@@ -57,8 +57,8 @@ static int range_check(const struct memory *mem, uint64_t gpa, uint64_t size, co
 
 static uint8_t *backing_alloc(uint64_t size)
 {
-    uint8_t *base = mmap(NULL, size + 2 * GPA_PAGE_SIZE, PROT_NONE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *base =
+        mmap(NULL, size + 2 * GPA_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return NULL;
     if (mprotect(base + GPA_PAGE_SIZE, size, PROT_READ | PROT_WRITE)) {

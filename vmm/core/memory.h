@@ -6,17 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GPA_PAGE_SIZE  4096ull
-#define MEMORY_SLOTS   32 /* at most; adding more is -ENOSPC */
+#define GPA_PAGE_SIZE 4096ull
+#define MEMORY_SLOTS  32 /* at most; adding more is -ENOSPC */
 
 enum slot_flags { SLOT_READONLY = 1, SLOT_DIRTY_LOG = 2 };
 
 struct slot {
-    uint64_t gpa, size;  /* multiples of GPA_PAGE_SIZE; size 0: unused */
-    uint8_t *host;       /* size bytes with an inaccessible page before and after */
-    uint32_t flags;      /* enum slot_flags */
-    uint64_t *touched;   /* a bit per page: written since creation or reset; reset clears only these */
-    uint64_t *dirty;     /* a bit per page: the dirty log, NULL unless SLOT_DIRTY_LOG */
+    uint64_t gpa, size;     /* multiples of GPA_PAGE_SIZE; size 0: unused */
+    uint8_t *host;          /* size bytes with an inaccessible page before and after */
+    uint32_t flags;         /* enum slot_flags */
+    uint64_t *touched;      /* a bit per page: written since creation or reset; reset clears only these */
+    uint64_t *dirty;        /* a bit per page: the dirty log, NULL unless SLOT_DIRTY_LOG */
     uint32_t *touched_list; /* page numbers set in touched, in order of first write */
     uint32_t touched_count;
 };
@@ -24,7 +24,8 @@ struct slot {
 struct memory {
     struct slot slots[MEMORY_SLOTS];
     unsigned count;
-    uint32_t generation; /* grows with every slot change, reset and dirty-log clear: cached pointers compare it */
+    uint32_t
+        generation; /* grows with every slot change, reset and dirty-log clear: cached pointers compare it */
     uint32_t slot_generation; /* grows with slot changes only: areas compare it (EOI-2) */
 };
 

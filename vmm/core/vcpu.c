@@ -56,10 +56,10 @@ static const struct {
     uint8_t bit;
     uint16_t cap; /* enum cpu_cap */
 } cap_bits[] = {
-    {0x00000001, CPUID_ECX, 21, CAP_X2APIC},     {0x00000001, CPUID_ECX, 24, CAP_TSC_DEADLINE},
-    {0x00000007, CPUID_EBX, 1, CAP_TSC_ADJUST},  {0x00000007, CPUID_ECX, 22, CAP_TSC_AUX},
-    {0x80000001, CPUID_ECX, 2, CAP_SVM},         {0x80000001, CPUID_EDX, 20, CAP_NX},
-    {0x80000001, CPUID_EDX, 25, CAP_FFXSR},      {0x80000001, CPUID_EDX, 27, CAP_TSC_AUX},
+    {0x00000001, CPUID_ECX, 21, CAP_X2APIC},    {0x00000001, CPUID_ECX, 24, CAP_TSC_DEADLINE},
+    {0x00000007, CPUID_EBX, 1, CAP_TSC_ADJUST}, {0x00000007, CPUID_ECX, 22, CAP_TSC_AUX},
+    {0x80000001, CPUID_ECX, 2, CAP_SVM},        {0x80000001, CPUID_EDX, 20, CAP_NX},
+    {0x80000001, CPUID_EDX, 25, CAP_FFXSR},     {0x80000001, CPUID_EDX, 27, CAP_TSC_AUX},
     {0x80000001, CPUID_EDX, 29, CAP_LONG_MODE},
 };
 
@@ -76,8 +76,10 @@ static uint32_t vendor_cap(const struct cpuid_entry *basic)
     static const struct {
         char name[13];
         uint32_t cap;
-    } vendors[] = {
-        {"AuthenticAMD", CAP_AMD}, {"AMDisbetter!", CAP_AMD}, {"HygonGenuine", CAP_AMD}, {"GenuineIntel", CAP_INTEL}};
+    } vendors[] = {{"AuthenticAMD", CAP_AMD},
+                   {"AMDisbetter!", CAP_AMD},
+                   {"HygonGenuine", CAP_AMD},
+                   {"GenuineIntel", CAP_INTEL}};
     uint32_t words[3];
 
     if (!basic)
@@ -175,7 +177,8 @@ static uint32_t xsave_size(const struct vcpu *vcpu)
 }
 
 /* Bits that follow the CPU's state and not the table. KVM: kvm_update_cpuid_runtime. */
-static struct cpuid_regs runtime_bits(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf, struct cpuid_regs r)
+static struct cpuid_regs runtime_bits(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
+                                      struct cpuid_regs r)
 {
     if (leaf == 1) {
         if (r.ecx >> 26 & 1)
@@ -229,6 +232,7 @@ void vcpu_regs_reset(struct vcpu *vcpu)
     };
     for (int i = 0; i < SREGS; i++)
         r->seg[i] = data;
-    r->seg[SREG_CS] = (struct segment){.selector = 0xf000, .access = 0x009b, .limit = 0xffff, .base = 0xffff0000};
+    r->seg[SREG_CS] =
+        (struct segment){.selector = 0xf000, .access = 0x009b, .limit = 0xffff, .base = 0xffff0000};
     r->gpr[RDX] = version ? version->regs.eax : 0x600;
 }

@@ -59,33 +59,45 @@ enum mp_state { MP_RUNNABLE, MP_HALTED, MP_WAIT_SIPI };
 
 /* Work that an event leaves for the next entry, served in this order (GEN-10). */
 enum request {
-    REQ_MASTERCLOCK = 1 << 0,   /* re-evaluate and take a new master snapshot */
-    REQ_GLOBAL_CLOCK = 1 << 1,  /* all vCPUs' records, 100 ms later in real life */
-    REQ_CLOCK = 1 << 2,         /* this vCPU's record */
+    REQ_MASTERCLOCK = 1 << 0,  /* re-evaluate and take a new master snapshot */
+    REQ_GLOBAL_CLOCK = 1 << 1, /* all vCPUs' records, 100 ms later in real life */
+    REQ_CLOCK = 1 << 2,        /* this vCPU's record */
     REQ_TLB_FLUSH = 1 << 3,
     REQ_STEAL = 1 << 4,
     REQ_APF_READY = 1 << 5,
-    REQ_EVENT = 1 << 6,         /* look at interrupts again */
+    REQ_EVENT = 1 << 6, /* look at interrupts again */
 };
 
 struct kvmclock {
-    uint64_t msr;            /* as last written through either index */
-    bool active;             /* what KVM_KVMCLOCK_CTRL asks (CLK-21) */
-    bool stop_pending;       /* GUEST_STOPPED goes into the next record (CLK-20) */
-    uint32_t scaled_khz;     /* rate behind mul and shift; 0: none computed yet */
+    uint64_t msr;        /* as last written through either index */
+    bool active;         /* what KVM_KVMCLOCK_CTRL asks (CLK-21) */
+    bool stop_pending;   /* GUEST_STOPPED goes into the next record (CLK-20) */
+    uint32_t scaled_khz; /* rate behind mul and shift; 0: none computed yet */
     uint32_t mul;
     int8_t shift;
-    uint64_t target;         /* last address that did not cross a page, even if disabled since (CLK-4 on 6.1) */
+    uint64_t target; /* last address that did not cross a page, even if disabled since (CLK-4 on 6.1) */
 };
-struct steal { uint64_t msr, run_delay_ns; };
-struct async_pf { uint64_t en_msr, int_msr; uint8_t vector; bool on, ready_pending, wake_all; uint32_t next_id; };
-struct pv_eoi { uint64_t msr; bool pending; };
-struct poll_control { uint64_t msr; };
+struct steal {
+    uint64_t msr, run_delay_ns;
+};
+struct async_pf {
+    uint64_t en_msr, int_msr;
+    uint8_t vector;
+    bool on, ready_pending, wake_all;
+    uint32_t next_id;
+};
+struct pv_eoi {
+    uint64_t msr;
+    bool pending;
+};
+struct poll_control {
+    uint64_t msr;
+};
 
 /* Local APIC: what issue-level features need now; grows with the timer, IRR/ISR priorities and x2APIC. */
 struct lapic {
-    uint64_t base_msr;      /* IA32_APIC_BASE: bit 11 enable, bit 10 x2APIC, bit 8 BSP */
-    uint32_t id;            /* as the guest reads it: xAPIC ID 31:24 or the x2APIC ID */
+    uint64_t base_msr; /* IA32_APIC_BASE: bit 11 enable, bit 10 x2APIC, bit 8 BSP */
+    uint32_t id;       /* as the guest reads it: xAPIC ID 31:24 or the x2APIC ID */
     uint32_t svr, tpr, ldr, dfr, esr;
     uint64_t icr;
     uint32_t irr[8], isr[8], tmr[8];
@@ -105,21 +117,21 @@ enum cpu_cap {
     CAP_LONG_MODE = 1 << 3,
     CAP_SVM = 1 << 4,
     CAP_FFXSR = 1 << 5,
-    CAP_TSC_AUX = 1 << 6,   /* RDTSCP or RDPID */
-    CAP_AMD = 1 << 7,       /* vendor AMD or Hygon */
+    CAP_TSC_AUX = 1 << 6, /* RDTSCP or RDPID */
+    CAP_AMD = 1 << 7,     /* vendor AMD or Hygon */
     CAP_INTEL = 1 << 8,
     CAP_TSC_DEADLINE = 1 << 9,
 };
 
 struct vcpu {
     struct vm *vm;
-    uint16_t id;          /* the VMM's number (KVM's vcpu_id), index in vm->vcpus */
-    uint32_t apic_id;     /* initial APIC id */
+    uint16_t id;      /* the VMM's number (KVM's vcpu_id), index in vm->vcpus */
+    uint32_t apic_id; /* initial APIC id */
     enum mp_state mp_state;
-    uint32_t requests;    /* enum request */
-    bool kicked;          /* pv-unhalted mark (UNH-4) */
+    uint32_t requests; /* enum request */
+    bool kicked;       /* pv-unhalted mark (UNH-4) */
     struct cpu_regs regs;
-    int64_t tsc_offset;   /* guest TSC = env tsc + tsc_offset */
+    int64_t tsc_offset; /* guest TSC = env tsc + tsc_offset */
     uint64_t tsc_adjust;
     bool tsc_matched;     /* joined the VM's current TSC generation (STB-3) */
     struct trap injected; /* exception to deliver at the next entry */
@@ -139,23 +151,23 @@ struct vcpu {
     struct poll_control poll;
     struct lapic apic;
     struct area areas[AREA_KINDS]; /* the per-vCPU ones; VM-wide ones are in struct vm */
-    uint32_t tlb_flushes;          /* guest-TLB flushes served so far; an interpreter flushes when it changes */
-    void *tlb;                     /* owned by vmm/cpu; NULL on machines without an interpreter */
+    uint32_t tlb_flushes; /* guest-TLB flushes served so far; an interpreter flushes when it changes */
+    void *tlb;            /* owned by vmm/cpu; NULL on machines without an interpreter */
 };
 
-#define CR0_PE (1ull << 0)
-#define CR0_WP (1ull << 16)
-#define CR0_PG (1ull << 31)
-#define CR4_PAE (1ull << 5)
+#define CR0_PE      (1ull << 0)
+#define CR0_WP      (1ull << 16)
+#define CR0_PG      (1ull << 31)
+#define CR4_PAE     (1ull << 5)
 #define CR4_OSXSAVE (1ull << 18)
-#define CR4_PKE (1ull << 22)
-#define EFER_SCE (1ull << 0)
-#define EFER_LME (1ull << 8)
-#define EFER_LMA (1ull << 10)
-#define EFER_NXE (1ull << 11)
-#define RFLAGS_TF (1ull << 8)
-#define RFLAGS_IF (1ull << 9)
-#define RFLAGS_VM (1ull << 17)
+#define CR4_PKE     (1ull << 22)
+#define EFER_SCE    (1ull << 0)
+#define EFER_LME    (1ull << 8)
+#define EFER_LMA    (1ull << 10)
+#define EFER_NXE    (1ull << 11)
+#define RFLAGS_TF   (1ull << 8)
+#define RFLAGS_IF   (1ull << 9)
+#define RFLAGS_VM   (1ull << 17)
 
 static inline unsigned vcpu_cpl(const struct vcpu *vcpu)
 {

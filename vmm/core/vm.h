@@ -17,40 +17,40 @@ enum hc_insn { HC_VMCALL, HC_VMMCALL };
 enum kvm_version { KVM_6_12, KVM_6_1 }; /* the default comes first: CLK-4 on 6.1 writes where it must not */
 
 struct vm_config {
-    uint16_t vcpus;             /* 1 .. VM_VCPUS_MAX */
-    const uint32_t *apic_ids;   /* one per vCPU, unique; NULL: 0, 1, 2, ... */
+    uint16_t vcpus;           /* 1 .. VM_VCPUS_MAX */
+    const uint32_t *apic_ids; /* one per vCPU, unique; NULL: 0, 1, 2, ... */
     enum irqchip irqchip;
-    enum hc_insn native;        /* what this "host" executes natively; the other form is patched (HC-10) */
-    bool fix_hypercall_quirk;   /* KVM_X86_QUIRK_FIX_HYPERCALL_INSN; off: foreign form is #UD (HC-13) */
-    bool ignore_msrs;           /* module parameter (GEN-5) */
-    bool sched_info;            /* host measures run delay (STL-2) */
+    enum hc_insn native;      /* what this "host" executes natively; the other form is patched (HC-10) */
+    bool fix_hypercall_quirk; /* KVM_X86_QUIRK_FIX_HYPERCALL_INSN; off: foreign form is #UD (HC-13) */
+    bool ignore_msrs;         /* module parameter (GEN-5) */
+    bool sched_info;          /* host measures run delay (STL-2) */
     enum kvm_version version;
 };
 #define VM_VCPUS_MAX 1024
 
 /* VM-wide clock state (CLK, STB). */
 struct vm_clock {
-    int64_t offset_ns;          /* kvmclock = base + offset (CLK-13) */
-    bool master;                /* master clock in use: flag TSC_STABLE */
+    int64_t offset_ns;              /* kvmclock = base + offset (CLK-13) */
+    bool master;                    /* master clock in use: flag TSC_STABLE */
     uint64_t master_ns, master_tsc; /* snapshot: env now_ns and env tsc at one instant */
-    bool old_in_use;            /* vCPU 0's guest last used MSR 0x12 (CLK-6) */
+    bool old_in_use;                /* vCPU 0's guest last used MSR 0x12 (CLK-6) */
     bool backwards_tsc;
     uint64_t wall_msr;
-    uint64_t next_sync_ns;      /* the 300 s periodic update (CLK-14) */
-    uint64_t global_due_ns;     /* deferred global update, 0: none */
+    uint64_t next_sync_ns;            /* the 300 s periodic update (CLK-14) */
+    uint64_t global_due_ns;           /* deferred global update, 0: none */
     uint64_t tsc_write, tsc_write_ns; /* the VMM's last TSC write and when (STB-3) */
-    int64_t tsc_offset;         /* of the current TSC generation */
+    int64_t tsc_offset;               /* of the current TSC generation */
 };
 
 /* KVM's apic_map: which vCPU a physical APIC id names now. Rebuilt at first use after a change (vmm/apic/map.c). */
 struct apic_entry {
     uint32_t id;
-    uint16_t vcpu;              /* index in vm->vcpus */
+    uint16_t vcpu; /* index in vm->vcpus */
 };
 struct apic_map {
     bool stale;
-    bool ids_32bit;             /* KVM_X2APIC_API_USE_32BIT_IDS: some initial id is above 254 (QMU-10) */
-    bool duplicate;             /* two enabled APICs share an id (IPI-11) */
+    bool ids_32bit; /* KVM_X2APIC_API_USE_32BIT_IDS: some initial id is above 254 (QMU-10) */
+    bool duplicate; /* two enabled APICs share an id (IPI-11) */
     uint16_t count;
     uint32_t max_id;            /* at least 255 */
     struct apic_entry *entries; /* sorted by id; room for two per vCPU */
@@ -63,10 +63,10 @@ struct vm {
     struct bus bus;
     struct trace trace;
     struct vm_clock clock;
-    struct area wall_area;      /* AREA_WALL_CLOCK, registered only while it is written */
-    struct area pairing_area;   /* AREA_CLOCK_PAIRING, likewise */
+    struct area wall_area;    /* AREA_WALL_CLOCK, registered only while it is written */
+    struct area pairing_area; /* AREA_CLOCK_PAIRING, likewise */
     struct apic_map apic_map;
-    struct vcpu *vcpus;         /* config.vcpus of them */
+    struct vcpu *vcpus; /* config.vcpus of them */
 };
 
 /* 0, -EINVAL (configuration), -ENOMEM. On error *vm needs no destroy. RAM is added by memory_slot_add. */

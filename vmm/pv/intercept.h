@@ -3,6 +3,7 @@
 #ifndef VMM_PV_INTERCEPT_H
 #define VMM_PV_INTERCEPT_H
 
+#include <stdbool.h>
 #include "vmm/core/trap.h"
 #include "vmm/core/vcpu.h"
 #include "vmm/core/vm.h"
@@ -18,7 +19,11 @@ enum hc_outcome { HC_DONE, HC_REWRITE, HC_TRAP };
 enum hc_outcome intercept_hypercall(struct vcpu *vcpu, enum hc_insn insn, struct trap *trap);
 extern const uint8_t hypercall_bytes[2][3]; /* by enum hc_insn */
 
-/* Work that waits for the next entry, in GEN-10's order. Cheap when vcpu->requests is 0. */
-void vcpu_enter(struct vcpu *vcpu);
+/* HLT at CPL 0: the vCPU halts; the next vcpu_enter wakes it at once if a kick was latched (UNH-5). RIP is the caller's. */
+void vcpu_halt(struct vcpu *vcpu);
+
+/* Before each instruction, or when vcpu->requests is not 0: work that waits for the next entry, in GEN-10's order.
+ * For a halted or waiting vCPU too: INIT, SIPI, a kick or an interrupt may make it runnable. True: it may execute. */
+bool vcpu_enter(struct vcpu *vcpu);
 
 #endif

@@ -16,15 +16,20 @@ void vm_renew(struct vm *vm);
 void vcpu_init(struct vcpu *vcpu);
 void vcpu_sipi(struct vcpu *vcpu, uint8_t vector); /* ignored unless it waits (RST-6) */
 
+/* Host work whose time has come (deferred and periodic clock updates, CLK-14): call after time moved. */
+void vm_host_events(struct vm *vm);
+/* The host's scheduler put the vCPU back on a CPU (STL-5): its steal record is updated at the next entry. */
+void vcpu_load(struct vcpu *vcpu);
+
 /* KVM_GET_CLOCK, KVM_SET_CLOCK, KVM_KVMCLOCK_CTRL. */
 struct clock_data {
     uint64_t clock;
     uint32_t flags;
     uint64_t realtime, host_tsc;
 };
-void vm_get_clock(struct vm *vm, struct clock_data *data);            /* SAV-6 */
-int vm_set_clock(struct vm *vm, const struct clock_data *data);       /* SAV-7: -EINVAL on flags */
-int vcpu_kvmclock_ctrl(struct vcpu *vcpu);                            /* CLK-20, CLK-21: -EINVAL when not active */
+void vm_get_clock(struct vm *vm, struct clock_data *data);      /* SAV-6 */
+int vm_set_clock(struct vm *vm, const struct clock_data *data); /* SAV-7: -EINVAL on flags */
+int vcpu_kvmclock_ctrl(struct vcpu *vcpu);                      /* CLK-20, CLK-21: -EINVAL when not active */
 
 /* Snapshot of state and RAM, transparent: a restored VM goes on as if nothing happened. *out is malloc'ed. */
 int vm_save(struct vm *vm, uint8_t **out, size_t *len);

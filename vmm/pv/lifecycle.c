@@ -1,0 +1,113 @@
+/* Create, reset, INIT and SIPI of all that a vCPU holds. spec RST-*, QMU-8. */
+#include "vmm/pv/lifecycle.h"
+
+#include "vmm/apic/lapic.h"
+#include "vmm/pv/clock.h"
+#include "vmm/pv/features.h"
+#include "vmm/pv/msr.h"
+
+/* Everything but identity and configuration: number, APIC id, CPUID, enforcement. */
+static void power_on(struct vcpu *vcpu)
+{
+    vcpu->mp_state = vcpu->id == 0 ? MP_RUNNABLE : MP_WAIT_SIPI;
+    vcpu->requests = 0;
+    vcpu->kicked = false;
+    vcpu->has_run = false;
+    vcpu->tsc_adjust = 0;
+    vcpu->tlb_flushes = 0;
+    vcpu->injected = NO_TRAP;
+    vcpu->clock = (struct kvmclock){0};
+    vcpu->steal = (struct steal){0};
+    vcpu->apf = (struct async_pf){.next_id = 1};
+    vcpu->eoi = (struct pv_eoi){0};
+    vcpu->poll = (struct poll_control){.msr = 1};
+    for (int kind = 0; kind < AREA_KINDS; kind++)
+        area_unregister(&vcpu->areas[kind]);
+    vcpu_regs_reset(vcpu);
+    lapic_reset(vcpu, false);
+}
+
+void vm_start(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->config.vcpus; i++)
+        power_on(&vm->vcpus[i]);
+    vm_clock_start(vm);
+    vm->trace.total = 0;
+}
+
+void vm_renew(struct vm *vm)
+{
+    memory_reset(&vm->memory);
+    vm_start(vm);
+}
+
+/* QEMU writes every register of every vCPU; in KVM the token counter, the kick mark and the steal reference survive. */
+static void system_reset(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < pv_msr_count; i++)
+        if (pv_msrs[i].save)
+            vcpu_wrmsr(vcpu, pv_msrs[i].index, pv_msrs[i].at_create, ORIGIN_VMM);
+    vcpu->mp_state = vcpu->id == 0 ? MP_RUNNABLE : MP_WAIT_SIPI;
+    vcpu->injected = NO_TRAP;
+    vcpu->tsc_adjust = 0;
+    vcpu_tsc_synchronize(vcpu, 0); /* joins: the TSC goes on */
+    vcpu_regs_reset(vcpu);
+    lapic_reset(vcpu, false);
+}
+
+void vm_system_reset(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->config.vcpus; i++)
+        system_reset(&vm->vcpus[i]);
+}
+
+/* SDM vol. 3 table 10-1, column INIT, and KVM: MSRs that are not PV stay, so do CD and NW. */
+static void regs_at_init(struct vcpu *vcpu)
+{
+    const uint64_t cache_bits = 3ull << 29;
+    struct cpu_regs old = vcpu->regs, *r = &vcpu->regs;
+
+    vcpu_regs_reset(vcpu);
+    r->cr0 = 0x10 | (old.cr0 & cache_bits);
+    r->xcr0 = old.xcr0;
+    r->star = old.star;
+    r->lstar = old.lstar;
+    r->cstar = old.cstar;
+    r->sfmask = old.sfmask;
+    r->kernel_gs_base = old.kernel_gs_base;
+    r->tsc_aux = old.tsc_aux;
+    r->sysenter_cs = old.sysenter_cs;
+    r->sysenter_esp = old.sysenter_esp;
+    r->sysenter_eip = old.sysenter_eip;
+    r->pat = old.pat;
+    r->misc_enable = old.misc_enable;
+    r->mtrr_def_type = old.mtrr_def_type;
+    for (int i = 0; i < 2 * MTRR_VARIABLE_PAIRS; i++)
+        r->mtrr_var[i] = old.mtrr_var[i];
+    for (int i = 0; i < MTRR_FIXED; i++)
+        r->mtrr_fixed[i] = old.mtrr_fixed[i];
+}
+
+void vcpu_init(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < pv_msr_count; i++)
+        if (pv_msrs[i].at_init)
+            pv_msrs[i].at_init(vcpu);
+    vcpu->injected = NO_TRAP;
+    regs_at_init(vcpu);
+    lapic_reset(vcpu, true);
+    vcpu_flush_guest_tlb(vcpu);
+    vcpu->mp_state = vcpu->apic.base_msr & APICBASE_BSP ? MP_RUNNABLE : MP_WAIT_SIPI;
+}
+
+void vcpu_sipi(struct vcpu *vcpu, uint8_t vector)
+{
+    struct segment *cs = &vcpu->regs.seg[SREG_CS];
+
+    if (vcpu->mp_state != MP_WAIT_SIPI)
+        return;
+    cs->selector = (uint16_t)(vector << 8);
+    cs->base = (uint64_t)vector << 12;
+    vcpu->regs.rip = 0;
+    vcpu->mp_state = MP_RUNNABLE;
+}
