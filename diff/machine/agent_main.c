@@ -136,16 +136,6 @@ static int say_hello(struct agent *agent)
     return err;
 }
 
-static int results_prepare(struct run_result *result, unsigned program_count)
-{
-    result->transcripts = calloc(program_count ? program_count : 1, sizeof(*result->transcripts));
-    if (!result->transcripts)
-        return -ENOMEM;
-    for (unsigned i = 0; i < program_count; i++)
-        transcript_init(&result->transcripts[i]);
-    return 0;
-}
-
 static int do_run(struct agent *agent, const uint8_t *data, size_t len)
 {
     const struct progress progress = {.step = on_step, .cancelled = never_cancelled, .ctx = agent};
@@ -157,7 +147,7 @@ static int do_run(struct agent *agent, const uint8_t *data, size_t len)
     int err = job_item_decode(&job, data, len);
 
     if (!err)
-        err = results_prepare(&result, job.item.program_count);
+        err = run_result_init(&result, job.item.program_count);
     if (!err)
         err = qemu_run_item(&config, &job.item, &result);
     if (!err)

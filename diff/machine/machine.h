@@ -39,6 +39,7 @@ struct machine_info {    /* provenance, for the report */
     char kernel_release[96];
     char detail[160];
     struct host_record host;  /* count 0 where there is none */
+    uint32_t needs;           /* enum program_need: what it was shown to serve here */
     unsigned boots, boot_retries; /* box only */
 };
 
@@ -56,6 +57,8 @@ int machine_open(struct machine **machine, enum machine_kind kind, uint32_t need
 int machine_run(struct machine *machine, const struct run_item *items, unsigned count, struct run_result *results);
 const struct machine_info *machine_info(const struct machine *machine);
 void machine_close(struct machine *machine); /* no process of ours survives */
+/* What machine_run() does first: zeroes, and initialises the transcripts. -ENOMEM. */
+int run_result_init(struct run_result *result, unsigned program_count);
 void run_result_free(struct run_result *result, unsigned program_count);
 
 #endif

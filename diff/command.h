@@ -1,0 +1,27 @@
+/* The subcommands of pv-diff, and what they share towards the terminal. Exit statuses: DESIGN.md "Command line". */
+#ifndef DIFF_COMMAND_H
+#define DIFF_COMMAND_H
+
+#include <stdbool.h>
+#include "diff/machine/machine.h"
+
+enum exit_status {
+    EXIT_DONE = 0,     /* nothing unexpected */
+    EXIT_FINDINGS = 1, /* an unexplained difference */
+    EXIT_USAGE = 2,
+    EXIT_MISSING = 3, /* something is needed here; the message names the fix */
+    EXIT_OURS = 4,    /* our own fault */
+};
+
+/* argv[0] is "pv-diff NAME", for messages. Each returns an enum exit_status, or a status that it passes on. */
+int cmd_doctor(int argc, char **argv);
+int cmd_box(int argc, char **argv);
+
+/* For machines: shows steps on stderr when that is a terminal; Ctrl-C asks them to stop. */
+struct progress terminal_progress(void);
+/* Takes the progress line away before anything else is printed. */
+void terminal_clear(void);
+/* Escape sequences on this stream? Not on files and pipes, nor with NO_COLOR set. */
+bool terminal_colour(int fd);
+
+#endif
