@@ -13,13 +13,14 @@
 #define ACTION_NS   2000000000ull
 #define HLT_NS      200000000ull
 #define SAMPLES_END UINT32_MAX
+#define FORCED      0x80
 
 struct run {
     struct mailbox_host *host;
     struct mailbox *m; /* guest RAM */
     const struct program *program;
     struct transcript *out;
-    uint8_t *forced;     /* per action, enum outcome_status: decided on this side; 0: as the probe says */
+    uint8_t *forced;     /* per action: FORCED | enum outcome_status when it was decided on this side */
     uint32_t position;   /* no action before this one can be current any more */
     uint32_t served_seq; /* last host_seq that was answered */
     uint32_t sampled;    /* OP_CLOCK action whose samples were taken; UINT32_MAX: none */
@@ -120,7 +121,7 @@ static void fill_actions(struct run *run)
             continue;
         to->op = OP_NOTE;
         to->vcpu = 0;
-        run->forced[i] = from->op == OP_NOTE ? OUTCOME_OK : OUTCOME_UNSUPPORTED;
+        run->forced[i] = FORCED | (from->op == OP_NOTE ? OUTCOME_NONE : OUTCOME_UNSUPPORTED);
     }
 }
 
@@ -168,7 +169,7 @@ static bool read_current(struct run *run, uint32_t *current)
 
 static void decide(struct run *run, uint32_t index, enum outcome_status status, int err)
 {
-    run->forced[index] = status;
+    run->forced[index] = FORCED | status;
     run->out->outcomes[index] = (struct outcome){.status = status, .regs = {(uint64_t)-err}};
 }
 
@@ -227,7 +228,7 @@ static int unpause(struct run *run)
 
 static bool was_reset(const struct run *run, uint32_t index)
 {
-    return run->program->actions[index].op == OP_RESET && run->forced[index] == OUTCOME_HOST;
+    return run->program->actions[index].op == OP_RESET && run->forced[index] == (FORCED | OUTCOME_HOST);
 }
 
 /* The probe waits at a host action. While the VM is paused nothing else can run, so the actions up to !resume are done
@@ -381,7 +382,7 @@ static void collect_outcomes(struct run *run)
         struct outcome *o = &run->out->outcomes[i];
 
         if (run->forced[i]) {
-            o->status = run->forced[i];
+            o->status = run->forced[i] & ~FORCED;
             continue;
         }
         memcpy(o, &run->m->outcomes[i], sizeof(*o));

@@ -1,0 +1,376 @@
+/* The soft machine: our VMM with its software vCPU runs the probe, in real time, from the flags that QEMU gets.
+ * Decisions 3, 4, 11. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "diff/machine/deadline.h"
+#include "diff/machine/driver.h"
+#include "diff/machine/mailbox_run.h"
+#include "diff/machine/qemu.h"
+#include "diff/probe/rom.h"
+#include "vmm/apic/lapic.h"
+#include "vmm/backend/soft.h"
+#include "vmm/board/kvmclock_device.h"
+#include "vmm/cpuid/build.h"
+#include "vmm/pv/lifecycle.h"
+
+#define SLICE          20000u      /* instructions between two looks at the mailbox */
+#define URGENT_SLICE   200u        /* while a clock sample is awaited: about 5 us */
+#define HLT_NS         20000000ull /* nothing here can wake vCPU 0 later than at once */
+#define DEFAULT_MEMORY (64ull << 20)
+#define DEFAULT_KHZ    2000000u
+
+struct soft_machine {
+    struct cpuid_supported supported;
+    bool native_vmcall, clocksource_tsc;
+    uint32_t tsc_khz;
+};
+
+struct soft_vm { /* of one run_item */
+    struct vm vm;
+    struct soft *soft;
+    struct kvmclock_device clock_device;
+    struct mailbox_host host;
+    const struct machine *machine;
+    bool paused;
+};
+
+static uint64_t env_now_ns(void *ctx)
+{
+    (void)ctx;
+    return clock_ns(CLOCK_MONOTONIC_RAW);
+}
+
+static uint64_t env_tsc(void *ctx)
+{
+    const struct soft_machine *sm = ctx;
+
+    return (uint64_t)((unsigned __int128)env_now_ns(NULL) * sm->tsc_khz / 1000000u);
+}
+
+static uint64_t env_realtime_ns(void *ctx)
+{
+    (void)ctx;
+    return clock_ns(CLOCK_REALTIME);
+}
+
+static uint64_t env_run_delay_ns(void *ctx, unsigned vcpu_id)
+{
+    (void)ctx;
+    (void)vcpu_id;
+    return 0;
+}
+
+/* One turn of the VM, as a host kernel gives it: due host work, then instructions. */
+static bool pump(void *ctx, char why[240])
+{
+    struct soft_vm *sv = ctx;
+    struct stop stop;
+
+    if (sv->paused) {
+        pause_us(50);
+        return true;
+    }
+    vm_host_events(&sv->vm);
+    soft_run(sv->soft, sv->host.urgent ? URGENT_SLICE : SLICE, &stop);
+    switch (stop.reason) {
+    case STOP_IDLE:
+        pause_us(50);
+        return true;
+    case STOP_SHUTDOWN: /* a triple fault resets a PC, and so does QEMU */
+        vm_system_reset(&sv->vm);
+        soft_flush(sv->soft);
+        return true;
+    case STOP_UNIMPLEMENTED:
+        snprintf(why, 240, "our vCPU cannot execute this: %s", stop.text);
+        return false;
+    default:
+        return true;
+    }
+}
+
+static int restart(void *ctx)
+{
+    struct soft_vm *sv = ctx;
+
+    vm_system_reset(&sv->vm);
+    soft_flush(sv->soft);
+    return 0;
+}
+
+/* Only pages that were ever written need it. */
+static void clear_ram(void *ctx)
+{
+    struct soft_vm *sv = ctx;
+    struct slot *ram = memory_slot(&sv->vm.memory, 0);
+
+    for (uint32_t i = 0; i < ram->touched_count; i++) {
+        uint64_t at = ram->touched_list[i] * GPA_PAGE_SIZE;
+
+        if (at >= PROBE_RAM_BASE)
+            memset(ram->host + at, 0, GPA_PAGE_SIZE);
+    }
+}
+
+static int save_restore(struct soft_vm *sv)
+{
+    char message[160];
+    uint8_t *data;
+    size_t len;
+    int err = vm_save(&sv->vm, &data, &len);
+
+    if (err)
+        return err;
+    err = vm_restore(&sv->vm, data, len, message);
+    free(data);
+    soft_flush(sv->soft);
+    return err;
+}
+
+static int host_action(void *ctx, const struct action *action)
+{
+    struct soft_vm *sv = ctx;
+
+    switch (action->op) {
+    case OP_PAUSE_VM:
+        sv->paused = true;
+        kvmclock_device_stopped(&sv->clock_device, &sv->vm);
+        return 0;
+    case OP_RESUME_VM:
+        kvmclock_device_running(&sv->clock_device, &sv->vm);
+        sv->paused = false;
+        return 0;
+    case OP_SAVE_RESTORE:
+        return save_restore(sv);
+    default:
+        return -ENOTSUP;
+    }
+}
+
+static bool is_cancelled(void *ctx)
+{
+    const struct soft_vm *sv = ctx;
+
+    return machine_cancelled(sv->machine);
+}
+
+/* As pc has it: RAM, and the firmware up to 4 GiB. (Its copy below 1 MiB is RAM here: programs use RAM from
+ * PROBE_RAM_BASE on.) */
+static int add_memory(struct vm *vm, uint64_t ram_size)
+{
+    int err = memory_slot_add(&vm->memory, 0, ram_size, 0);
+
+    if (!err)
+        err = memory_slot_add(&vm->memory, PROBE_ROM_BASE, PROBE_ROM_SIZE, SLOT_READONLY);
+    if (!err && !gpa_load(&vm->memory, PROBE_ROM_BASE, probe_rom, probe_rom_size))
+        err = -ENOMEM;
+    return err ? err : lapic_map(vm);
+}
+
+/* CPUID of every vCPU, and what follows from it for the VM. False: our parser refused the flags. */
+static bool configure(const struct soft_machine *sm, const struct flag_set *flags, struct cpuid_table *tables,
+                      uint32_t *apic_ids, unsigned vcpus, struct cpuid_outcome *outcome)
+{
+    for (unsigned i = 0; i < vcpus; i++) {
+        if (cpuid_for_flags(flags->cpu, flags->machine, flags->smp, &sm->supported, i, &tables[i], outcome))
+            return false;
+        apic_ids[i] = outcome->apic_id;
+    }
+    return true;
+}
+
+static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_item *item, uint64_t ram_size,
+                  const struct cpuid_table *tables, const uint32_t *apic_ids,
+                  const struct cpuid_outcome *outcome)
+{
+    const struct env env = {.tsc = env_tsc,
+                            .now_ns = env_now_ns,
+                            .realtime_ns = env_realtime_ns,
+                            .run_delay_ns = env_run_delay_ns,
+                            .ctx = sm,
+                            .tsc_khz = sm->tsc_khz,
+                            .clocksource_tsc = sm->clocksource_tsc};
+    const struct vm_config config = {.vcpus = (uint16_t)smp_vcpus(item->flags.smp),
+                                     .apic_ids = apic_ids,
+                                     .irqchip = outcome->irqchip,
+                                     .native = sm->native_vmcall ? HC_VMCALL : HC_VMMCALL,
+                                     .fix_hypercall_quirk = true,
+                                     .version = KVM_6_1};
+    int err = vm_create(&sv->vm, &config, &env);
+
+    if (err)
+        return err;
+    err = add_memory(&sv->vm, ram_size);
+    for (unsigned i = 0; !err && i < config.vcpus; i++) {
+        vcpu_set_enforce(&sv->vm.vcpus[i], outcome->enforce_pv);
+        err = vcpu_set_cpuid(&sv->vm.vcpus[i], &tables[i]);
+    }
+    if (!err) {
+        vm_start(&sv->vm);
+        kvmclock_device_create(&sv->clock_device, &sv->vm);
+        kvmclock_device_running(&sv->clock_device, &sv->vm);
+        err = soft_create(&sv->soft, &sv->vm);
+    }
+    if (err)
+        vm_destroy(&sv->vm);
+    return err;
+}
+
+static void run_programs(struct soft_vm *sv, const struct run_item *item, struct run_result *result)
+{
+    for (unsigned i = 0; i < item->program_count; i++) {
+        int err = mailbox_run(&sv->host, &item->programs[i], &result->transcripts[i]);
+
+        if (err == -EINTR)
+            break;
+        if (err && err != -EIO)
+            snprintf(result->error, sizeof(result->error), "program %u: %s", i, strerror(-err));
+        machine_step(sv->machine, item->flags.name, i + 1, item->program_count);
+    }
+}
+
+static char *describe(const struct flag_set *flags)
+{
+    char *line;
+
+    if (asprintf(&line, "pv-vmm run -accel soft -cpu %s -machine %s -smp %s -m %s", flags->cpu,
+                 flags->machine, flags->smp, flags->memory) < 0)
+        return NULL;
+    return line;
+}
+
+static char *join_warnings(const struct messages *warnings)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return NULL;
+    for (uint32_t i = 0; i < messages_kept(warnings); i++)
+        fprintf(out, "warning: %s\n", warnings->list[i].text);
+    fclose(out);
+    return text;
+}
+
+static void run_configured(struct soft_vm *sv, struct soft_machine *sm, const struct run_item *item,
+                           struct run_result *result, struct cpuid_table *tables, uint32_t *apic_ids,
+                           struct cpuid_outcome *outcome)
+{
+    unsigned vcpus = smp_vcpus(item->flags.smp);
+    uint64_t ram_size = item->flags.memory ? qemu_memory_bytes(item->flags.memory) : DEFAULT_MEMORY;
+    int err;
+
+    if (!configure(sm, &item->flags, tables, apic_ids, vcpus, outcome)) {
+        result->refused = true;
+        snprintf(result->error, sizeof(result->error), "%.*s", (int)sizeof(result->error) - 1,
+                 outcome->error.text);
+        return;
+    }
+    result->warnings = join_warnings(&outcome->warnings);
+    err = create(sv, sm, item, ram_size, tables, apic_ids, outcome);
+    if (err) {
+        snprintf(result->error, sizeof(result->error), "the VM could not be built: %s", strerror(-err));
+        return;
+    }
+    sv->host = (struct mailbox_host){.ram = memory_slot(&sv->vm.memory, 0)->host,
+                                     .ram_size = ram_size,
+                                     .vcpus = vcpus,
+                                     .native_vmcall = sm->native_vmcall,
+                                     .ctx = sv,
+                                     .pump = pump,
+                                     .raw_ns = env_now_ns,
+                                     .restart = restart,
+                                     .clear_ram = clear_ram,
+                                     .host_action = host_action,
+                                     .cancelled = is_cancelled,
+                                     .hlt_ns = HLT_NS};
+    run_programs(sv, item, result);
+    soft_destroy(sv->soft);
+    vm_destroy(&sv->vm);
+}
+
+static int run_item(struct machine *machine, const struct run_item *item, struct run_result *result)
+{
+    unsigned vcpus = smp_vcpus(item->flags.smp);
+    struct soft_vm *sv = calloc(1, sizeof(*sv));
+    struct cpuid_table *tables = calloc(vcpus, sizeof(*tables));
+    uint32_t *apic_ids = calloc(vcpus, sizeof(*apic_ids));
+    struct cpuid_outcome *outcome = calloc(1, sizeof(*outcome));
+    bool enough = sv && tables && apic_ids && outcome;
+
+    if (enough) {
+        sv->machine = machine;
+        result->command_line = describe(&item->flags);
+        run_configured(sv, machine->driver, item, result, tables, apic_ids, outcome);
+    }
+    free(outcome);
+    free(apic_ids);
+    free(tables);
+    free(sv);
+    return !enough ? -ENOMEM : machine_cancelled(machine) ? -EINTR : 0;
+}
+
+static int soft_machine_run(struct machine *machine, const struct run_item *items, unsigned count,
+                            struct run_result *results)
+{
+    int err = 0;
+
+    for (unsigned i = 0; !err && i < count; i++)
+        err = run_item(machine, &items[i], &results[i]);
+    return err;
+}
+
+/* Compared over the reference host's facts, or over our own vCPU's where there are none. */
+static void take_record(struct soft_machine *sm, const struct host_record *host)
+{
+    struct cpuid_supported *s = &sm->supported;
+
+    if (!host || !host->supported.count) {
+        *s = *cpuid_supported_soft();
+        sm->clocksource_tsc = true;
+    } else {
+        s->accel = ACCEL_SOFT;
+        s->supported = host->supported;
+        s->host = host->host;
+        memcpy(s->extensions, host->extensions, sizeof(s->extensions));
+        s->tsc_khz = host->tsc_khz;
+        s->feature_msr_count = host->feature_msr_count;
+        for (unsigned i = 0; i < s->feature_msr_count && i < SUPPORTED_MSRS; i++) {
+            s->feature_msrs[i].index = host->feature_msrs[i].index;
+            s->feature_msrs[i].value = host->feature_msrs[i].value;
+        }
+        sm->native_vmcall = host->native_vmcall;
+        sm->clocksource_tsc = !strcmp(host->clocksource, "tsc");
+    }
+    sm->tsc_khz = s->tsc_khz ? s->tsc_khz : DEFAULT_KHZ;
+}
+
+static int soft_open(struct machine *machine, uint32_t needs, const struct host_record *host, char why[240])
+{
+    struct soft_machine *sm = calloc(1, sizeof(*sm));
+
+    (void)needs;
+    (void)why;
+    if (!sm)
+        return -ENOMEM;
+    take_record(sm, host);
+    if (host)
+        machine->info.host = *host;
+    machine->info.needs = UINT32_MAX;
+    snprintf(machine->info.detail, sizeof(machine->info.detail),
+             "our VMM, software vCPU, real time, TSC %u kHz", sm->tsc_khz);
+    machine->driver = sm;
+    return 0;
+}
+
+static void soft_close(struct machine *machine)
+{
+    free(machine->driver);
+    machine->driver = NULL;
+}
+
+const struct machine_ops soft_ops = {
+    .name = "soft", .open = soft_open, .run = soft_machine_run, .close = soft_close};
