@@ -9,6 +9,7 @@
 #include "diff/program/direct.h"
 #include "fuzz/invariants.h"
 #include "fuzz/target.h"
+#include "vmm/abi/kvm_para.h"
 
 #define SAVE_JUDGE_ONE_IN 64
 #define SAVE_POINTS_MAX   256 /* per replayed input, evenly spread */
@@ -36,18 +37,15 @@ static void reduce(struct program *program)
     program->count = kept;
 }
 
+/* Without memory nothing can go on, and it is not the input's doing. */
 static struct direct_machine *machine_for(const struct program_config *config)
 {
     struct direct_machine *machine = &fuzz.machines[config->vcpus - 1][config->irqchip];
     bool *built = &fuzz.built[config->vcpus - 1][config->irqchip];
 
-    if (*built) {
-        direct_machine_renew(machine, config);
-    } else {
-        if (direct_machine_create(machine, config))
-            abort(); /* out of memory: not the input's doing, and nothing can go on */
-        *built = true;
-    }
+    if (*built ? !direct_machine_renew(machine, config) : direct_machine_create(machine, config) != 0)
+        abort();
+    *built = true;
     return machine;
 }
 

@@ -114,9 +114,8 @@ static bool pv_range(uint64_t index)
     return ((uint32_t)index & ~0xffu) == 0x4b564d00;
 }
 
-static bool check_rdmsr(const struct vcpu_seen *seen, const struct action *action,
-                        const struct msr_rule *rule, const struct outcome *outcome,
-                        struct violation *violation)
+static bool check_rdmsr(const struct vcpu_seen *seen, const struct msr_rule *rule,
+                        const struct outcome *outcome, struct violation *violation)
 {
     uint64_t want = rule && rule->value != PV_VALUES ? seen->values[rule->value] : 0;
 
