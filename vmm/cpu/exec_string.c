@@ -1,0 +1,166 @@
+/* MOVS STOS LODS SCAS CMPS INS OUTS with REP. Registers move with every element, so a fault leaves a restartable state. */
+#include "vmm/cpu/exec.h"
+#include "vmm/cpu/flags.h"
+#include "vmm/cpu/mem.h"
+
+/* REP gives up the vCPU after this many elements and goes on at the same RIP: bounded work per step. */
+#define REP_ELEMENTS 4096u
+
+/* i->seg: the source's segment; i->reg[0]: the destination's, ES or SEG_FLAT. */
+static enum step source_read(struct cpu *cpu, const struct insn *i, uint64_t *v)
+{
+    uint64_t va;
+
+    if (!linear(cpu, i->seg, reg_get(cpu, RSI * 8, i->asize), i->size, ACCESS_READ, &va))
+        return STEP_TRAP;
+    return lin_read(cpu, va, i->size, v, cpu->user);
+}
+
+static enum step destination_read(struct cpu *cpu, const struct insn *i, uint64_t *v)
+{
+    uint64_t va;
+
+    if (!linear(cpu, i->reg[0], reg_get(cpu, RDI * 8, i->asize), i->size, ACCESS_READ, &va))
+        return STEP_TRAP;
+    return lin_read(cpu, va, i->size, v, cpu->user);
+}
+
+static enum step destination_write(struct cpu *cpu, const struct insn *i, uint64_t v)
+{
+    uint64_t va;
+
+    if (!linear(cpu, i->reg[0], reg_get(cpu, RDI * 8, i->asize), i->size, ACCESS_WRITE, &va))
+        return STEP_TRAP;
+    return lin_write(cpu, va, i->size, v, cpu->user);
+}
+
+static void advance(struct cpu *cpu, const struct insn *i, enum gpr reg)
+{
+    uint64_t delta = cpu->regs->rflags & RFLAGS_DF ? -(uint64_t)i->size : i->size;
+
+    reg_set(cpu, reg * 8, i->asize, reg_get(cpu, reg * 8, i->asize) + delta);
+}
+
+static void compare(struct cpu *cpu, const struct insn *i, uint64_t a, uint64_t b)
+{
+    flags_sub(cpu, a, b, (a - b) & size_mask(i->size), i->size);
+}
+
+static enum step string_in(struct cpu *cpu, const struct insn *i)
+{
+    uint16_t port = (uint16_t)cpu->gpr[RDX];
+    uint64_t va;
+
+    if (!io_allowed(cpu, port, i->size) ||
+        !linear(cpu, i->reg[0], reg_get(cpu, RDI * 8, i->asize), i->size, ACCESS_WRITE, &va) ||
+        !mem_probe_write(cpu, va, i->size, cpu->user))
+        return STEP_TRAP;
+    return lin_write(cpu, va, i->size, bus_read(&cpu->vcpu->vm->bus, BUS_PIO, cpu->vcpu, port, i->size),
+                     cpu->user);
+}
+
+static enum step string_out(struct cpu *cpu, const struct insn *i)
+{
+    uint16_t port = (uint16_t)cpu->gpr[RDX];
+    uint64_t v;
+
+    if (!io_allowed(cpu, port, i->size) || source_read(cpu, i, &v) == STEP_TRAP)
+        return STEP_TRAP;
+    bus_write(&cpu->vcpu->vm->bus, BUS_PIO, cpu->vcpu, port, i->size, v);
+    return end_and_leave(cpu);
+}
+
+/* One element; pointers move only if it succeeded. */
+INLINE enum step element(struct cpu *cpu, const struct insn *i, enum string_op op)
+{
+    enum step step;
+    uint64_t a, b;
+
+    switch (op) {
+    case STRING_MOVS:
+        step = source_read(cpu, i, &a);
+        if (step != STEP_TRAP)
+            step = destination_write(cpu, i, a);
+        break;
+    case STRING_STOS:
+        step = destination_write(cpu, i, reg_get(cpu, RAX * 8, i->size));
+        break;
+    case STRING_LODS:
+        step = source_read(cpu, i, &a);
+        if (step != STEP_TRAP)
+            reg_set(cpu, RAX * 8, i->size, a);
+        break;
+    case STRING_SCAS:
+        step = destination_read(cpu, i, &b);
+        if (step != STEP_TRAP)
+            compare(cpu, i, reg_get(cpu, RAX * 8, i->size), b);
+        break;
+    case STRING_CMPS:
+        if (source_read(cpu, i, &a) == STEP_TRAP || destination_read(cpu, i, &b) == STEP_TRAP)
+            return STEP_TRAP;
+        compare(cpu, i, a, b);
+        step = STEP_NEXT;
+        break;
+    case STRING_INS:
+        step = string_in(cpu, i);
+        break;
+    default:
+        step = string_out(cpu, i);
+        break;
+    }
+    if (step == STEP_TRAP)
+        return step;
+    if (op == STRING_MOVS || op == STRING_LODS || op == STRING_CMPS || op == STRING_OUTS)
+        advance(cpu, i, RSI);
+    if (op != STRING_LODS && op != STRING_OUTS)
+        advance(cpu, i, RDI);
+    return step;
+}
+
+INLINE enum step string(struct cpu *cpu, const struct insn *i, enum string_op op)
+{
+    bool compares = op == STRING_SCAS || op == STRING_CMPS;
+    enum step step = STEP_NEXT;
+
+    if (i->rep == REP_NONE)
+        return element(cpu, i, op);
+    for (unsigned n = 0; n < REP_ELEMENTS && step == STEP_NEXT; n++) {
+        uint64_t count = reg_get(cpu, RCX * 8, i->asize);
+
+        if (!count)
+            return STEP_NEXT;
+        step = element(cpu, i, op);
+        if (step == STEP_TRAP)
+            return step;
+        reg_set(cpu, RCX * 8, i->asize, count - 1);
+        if (count == 1 || (compares && flag_zf(cpu) != (i->rep == REP_E)))
+            return step;
+    }
+    cpu->rip = insn_rip(cpu, i); /* elements are left: the same instruction again */
+    return STEP_BRANCH;
+}
+
+#define STRING_HANDLER(op)                                                                                   \
+    static enum step string_##op(struct cpu *cpu, const struct insn *i)                                      \
+    {                                                                                                        \
+        return string(cpu, i, STRING_##op);                                                                  \
+    }
+STRING_HANDLER(MOVS)
+STRING_HANDLER(STOS)
+STRING_HANDLER(LODS)
+STRING_HANDLER(SCAS)
+STRING_HANDLER(CMPS)
+STRING_HANDLER(INS)
+STRING_HANDLER(OUTS)
+
+exec_fn *pick_string(const struct decoding *d, struct insn *i, unsigned op)
+{
+    static exec_fn *const handlers[] = {string_MOVS, string_STOS, string_LODS, string_SCAS,
+                                        string_CMPS, string_INS,  string_OUTS};
+
+    if (d->zi->meta.category != ZYDIS_CATEGORY_STRINGOP && d->zi->meta.category != ZYDIS_CATEGORY_IOSTRINGOP)
+        return NULL; /* MOVSD and CMPSD are also SSE instructions */
+    i->size = d->zi->operand_width / 8;
+    i->reg[0] = d->mode & MODE_FLAT ? SEG_FLAT : SREG_ES;
+    return handlers[op];
+}
