@@ -93,7 +93,7 @@ static uint32_t vendor_cap(const struct cpuid_entry *basic)
     return 0;
 }
 
-static void refresh_caps(struct vcpu *vcpu)
+void vcpu_refresh_caps(struct vcpu *vcpu)
 {
     const struct cpuid_table *table = &vcpu->cpuid;
     const struct cpuid_entry *sizes = cpuid_find(table, 0x80000008, 0);
@@ -123,7 +123,7 @@ int vcpu_set_cpuid(struct vcpu *vcpu, const struct cpuid_table *table)
     vcpu->cpuid.count = table->count;
     memcpy(vcpu->cpuid.entries, table->entries, table->count * sizeof(table->entries[0]));
     refresh_pv_words(vcpu);
-    refresh_caps(vcpu);
+    vcpu_refresh_caps(vcpu);
     return 0;
 }
 

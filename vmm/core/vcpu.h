@@ -65,6 +65,7 @@ enum request {
     REQ_TLB_FLUSH = 1 << 3,
     REQ_STEAL = 1 << 4,
     REQ_APF_READY = 1 << 5,
+    REQ_ALL = (1 << 7) - 1,
     REQ_EVENT = 1 << 6, /* look at interrupts again */
 };
 
@@ -188,6 +189,7 @@ static inline bool vcpu_has_feature(const struct vcpu *vcpu, unsigned bit)
 int vcpu_set_cpuid(struct vcpu *vcpu, const struct cpuid_table *table);
 /* What CPUID answers, out-of-range rules included (CPU-10, CPU-11). */
 struct cpuid_regs vcpu_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf);
+void vcpu_refresh_caps(struct vcpu *vcpu); /* caps and phys_bits anew from the table, after a restore */
 void vcpu_set_enforce(struct vcpu *vcpu, bool on); /* ENF-1, ENF-8 */
 uint64_t vcpu_tsc(const struct vcpu *vcpu);
 struct area *vcpu_area(struct vcpu *vcpu, enum area_kind kind); /* VM-wide kinds included */

@@ -1,0 +1,18 @@
+/* The field lists of a snapshot. Internal to vmm/pv, and to the test that looks for forgotten fields. */
+#ifndef VMM_PV_SNAPSHOT_H
+#define VMM_PV_SNAPSHOT_H
+
+#include "vmm/core/fields.h"
+#include "vmm/core/vm.h"
+
+#define SNAPSHOT_MAGIC   0x50414e53564d4d31ull
+#define SNAPSHOT_VERSION 1u
+
+extern const struct field snapshot_vcpu_fields[]; /* of struct vcpu; its CPUID entries follow */
+extern const size_t snapshot_vcpu_field_count;
+extern const struct field snapshot_cpuid_fields[]; /* of struct cpuid_entry */
+extern const size_t snapshot_cpuid_field_count;
+extern const struct field snapshot_clock_fields[]; /* of struct vm_clock */
+extern const size_t snapshot_clock_field_count;
+
+#endif
