@@ -146,7 +146,7 @@ struct op_info {
     uint8_t kinds[PROGRAM_ARGS]; /* enum operand_kind */
     uint32_t needs;              /* enum program_need */
     uint16_t limit;              /* largest ARG_BYTES or ARG_COUNT operand */
-    uint8_t length; /* bytes of the instruction under test, rip_delta of an outcome; 0: not compared */
+    uint8_t length; /* bytes of the instruction under test, prefixes that its mode needs apart; 0: none */
 };
 const struct op_info *op_info(enum action_op op); /* op < OP_COUNT */
 /* The op's operands as they are written, e.g. "MSR value", the optional ones in brackets. */

@@ -1,0 +1,510 @@
+/* The direct machine: virtual time, host actions, and what happens between actions. See direct.h. */
+#include "diff/program/direct.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "diff/program/direct_guest.h"
+#include "vmm/abi/pvclock.h"
+#include "vmm/apic/lapic.h"
+#include "vmm/pv/intercept.h"
+
+static uint64_t env_tsc(void *ctx)
+{
+    const struct direct_machine *m = ctx;
+
+    return (unsigned __int128)m->now_ns * DIRECT_TSC_KHZ / 1000000;
+}
+
+static uint64_t env_now_ns(void *ctx)
+{
+    const struct direct_machine *m = ctx;
+
+    return m->now_ns;
+}
+
+static uint64_t env_realtime_ns(void *ctx)
+{
+    const struct direct_machine *m = ctx;
+
+    return DIRECT_REALTIME_NS + m->now_ns;
+}
+
+static uint64_t env_run_delay_ns(void *ctx, unsigned vcpu_id)
+{
+    (void)ctx, (void)vcpu_id;
+    return 0; /* nobody else wants this CPU */
+}
+
+/* Registers, time and what the shell remembers, as the probe has them before the first action. */
+static void shell_start(struct direct_machine *m)
+{
+    memset(m->vcpus, 0, sizeof(m->vcpus));
+    for (unsigned i = 1; i < m->config.vcpus; i++)
+        m->vm.vcpus[i].mp_state = MP_RUNNABLE; /* the probe has sent INIT and SIPI by now */
+}
+
+static void program_start(struct direct_machine *m)
+{
+    shell_start(m);
+    m->index = UINT32_MAX; /* the first step makes it 0 */
+    m->hangs = 0;
+    m->paused = false;
+    m->wake_count = 0;
+    memset(m->event_count, 0, sizeof(m->event_count));
+}
+
+static void set_cpuid(struct direct_machine *m)
+{
+    struct cpuid_table table;
+
+    for (unsigned i = 0; i < m->config.vcpus; i++) {
+        direct_cpuid_table(&table, &m->config, i);
+        vcpu_set_enforce(&m->vm.vcpus[i], m->config.enforce);
+        vcpu_set_cpuid(&m->vm.vcpus[i], &table);
+    }
+}
+
+/* Low memory and the program's RAM are one slot, as on a PC; ROM ends at 4 GiB. */
+static int add_memory(struct direct_machine *m)
+{
+    uint64_t ram_size = PROBE_RAM_BASE + m->config.ram_pages * GPA_PAGE_SIZE;
+    int err = memory_slot_add(&m->vm.memory, 0, ram_size, 0);
+
+    if (!err)
+        err = memory_slot_add(&m->vm.memory, PROBE_ROM_BASE, PROBE_ROM_SIZE, SLOT_READONLY);
+    m->bases[BASE_NONE] = 0;
+    m->bases[BASE_RAM] = PROBE_RAM_BASE;
+    m->bases[BASE_RAM_END] = ram_size;
+    m->bases[BASE_HOLE] = PROBE_HOLE;
+    m->bases[BASE_ROM] = PROBE_ROM_BASE;
+    m->bases[BASE_MMIO] = PROBE_MMIO_BASE;
+    return err;
+}
+
+static struct vm_config vm_config_of(const struct program_config *config)
+{
+    static const enum irqchip irqchips[] = {
+        [PROGRAM_IRQCHIP_KERNEL] = IRQCHIP_KERNEL,
+        [PROGRAM_IRQCHIP_SPLIT] = IRQCHIP_SPLIT,
+        [PROGRAM_IRQCHIP_NONE] = IRQCHIP_NONE,
+    };
+
+    return (struct vm_config){
+        .vcpus = config->vcpus,
+        .irqchip = irqchips[config->irqchip],
+        .native = config->vmcall_native ? HC_VMCALL : HC_VMMCALL,
+        .fix_hypercall_quirk = true,
+        .sched_info = true,
+    };
+}
+
+static bool config_valid(const struct program_config *config)
+{
+    return config->vcpus >= 1 && config->vcpus <= PROGRAM_VCPUS_MAX &&
+           config->irqchip <= PROGRAM_IRQCHIP_NONE && config->ram_pages >= 1 &&
+           config->ram_pages <= PROGRAM_RAM_MAX;
+}
+
+int direct_machine_create(struct direct_machine *m, const struct program_config *config)
+{
+    const struct env env = {.tsc = env_tsc,
+                            .now_ns = env_now_ns,
+                            .realtime_ns = env_realtime_ns,
+                            .run_delay_ns = env_run_delay_ns,
+                            .ctx = m,
+                            .tsc_khz = DIRECT_TSC_KHZ,
+                            .clocksource_tsc = true};
+    struct vm_config vm_config;
+    int err;
+
+    if (!config_valid(config))
+        return -EINVAL;
+    vm_config = vm_config_of(config);
+    m->config = *config;
+    m->now_ns = DIRECT_START_NS;
+    err = vm_create(&m->vm, &vm_config, &env);
+    if (err)
+        return err;
+    err = add_memory(m);
+    if (!err)
+        err = lapic_map(&m->vm);
+    if (err) {
+        vm_destroy(&m->vm);
+        return err;
+    }
+    set_cpuid(m);
+    vm_start(&m->vm);
+    program_start(m);
+    return 0;
+}
+
+void direct_machine_destroy(struct direct_machine *m)
+{
+    vm_destroy(&m->vm);
+}
+
+static bool same_shape(const struct program_config *a, const struct program_config *b)
+{
+    return a->vcpus == b->vcpus && a->irqchip == b->irqchip && a->ram_pages == b->ram_pages;
+}
+
+static bool same_cpuid(const struct program_config *a, const struct program_config *b)
+{
+    return a->features == b->features && a->hints == b->hints && a->enforce == b->enforce &&
+           a->vmcall_native == b->vmcall_native;
+}
+
+bool direct_machine_renew(struct direct_machine *m, const struct program_config *config)
+{
+    bool keep_cpuid = same_cpuid(&m->config, config);
+
+    if (!same_shape(&m->config, config)) {
+        direct_machine_destroy(m);
+        return direct_machine_create(m, config) == 0;
+    }
+    m->config = *config;
+    m->now_ns = DIRECT_START_NS;
+    m->vm.config.native = config->vmcall_native ? HC_VMCALL : HC_VMMCALL;
+    vm_renew(&m->vm);
+    if (!keep_cpuid)
+        set_cpuid(m);
+    program_start(m);
+    return true;
+}
+
+/* Between actions. */
+
+static void log_event(struct direct_machine *m, unsigned vcpu, uint8_t vector)
+{
+    uint32_t n = m->event_count[vcpu]++;
+
+    if (n < MAILBOX_EVENTS)
+        m->events[vcpu][n] = (struct probe_event){.after = m->index, .vector = vector};
+}
+
+/* The probe's handler logs and returns; EOI is an action of the program. The first vector, or 0. */
+static uint8_t take_interrupts(struct direct_machine *m, struct vcpu *vcpu)
+{
+    uint8_t first = 0;
+
+    if (vcpu->apic.nmi_pending) {
+        vcpu->apic.nmi_pending = false;
+        first = TRAP_NMI;
+        log_event(m, vcpu->id, TRAP_NMI);
+    }
+    while (m->vcpus[vcpu->id].interrupts) {
+        int vector = lapic_pending(vcpu);
+
+        if (vector < 0)
+            break;
+        lapic_take(vcpu, vector);
+        if (!first)
+            first = vector;
+        log_event(m, vcpu->id, vector);
+    }
+    return first;
+}
+
+/* INIT and SIPI end whatever the probe did on that vCPU; it comes back only where its own trampoline lies. */
+static void note_restart(struct direct_vcpu *shell, const struct vcpu *vcpu)
+{
+    *shell = (struct direct_vcpu){
+        .lost = vcpu->mp_state == MP_RUNNABLE && vcpu->id && vcpu->regs.seg[SREG_CS].base != PROBE_SIPI_PAGE,
+    };
+}
+
+static void settle_vcpu(struct direct_machine *m, struct vcpu *vcpu)
+{
+    struct direct_vcpu *shell = &m->vcpus[vcpu->id];
+    bool init = vcpu->apic.init_pending, waited = vcpu->mp_state == MP_WAIT_SIPI;
+    bool halted = vcpu->mp_state == MP_HALTED && !init;
+    bool runs = vcpu_enter(vcpu);
+    uint8_t vector;
+
+    if (init || (waited && runs))
+        note_restart(shell, vcpu);
+    if (!runs || shell->lost)
+        return;
+    vector = take_interrupts(m, vcpu);
+    if (halted)
+        m->wakes[m->wake_count++] = (struct direct_wake){.vcpu = vcpu->id,
+                                                         .vector = vector,
+                                                         .interrupts = shell->interrupts,
+                                                         .hlt_action = shell->hlt_action,
+                                                         .after = m->index};
+    if (vcpu->requests)
+        vcpu_enter(vcpu);
+}
+
+/* Only the vCPU that acted can have changed what it accepts; others are told by a request. */
+static void settle(struct direct_machine *m, unsigned acting)
+{
+    for (unsigned i = 0; i < m->config.vcpus; i++)
+        if (i == acting || m->vm.vcpus[i].requests)
+            settle_vcpu(m, &m->vm.vcpus[i]);
+}
+
+/* Host actions. */
+
+static void advance(struct direct_machine *m, uint64_t ns)
+{
+    uint64_t left = DIRECT_END_NS - m->now_ns;
+
+    m->now_ns += ns < left ? ns : left;
+    vm_host_events(&m->vm);
+}
+
+static void system_reset(struct direct_machine *m)
+{
+    vm_system_reset(&m->vm);
+    shell_start(m);
+}
+
+/* QEMU's kvmclock device: the clock stands while stopped, and each guest is told (C3 to C5, QMU-9). */
+static void pause_vm(struct direct_machine *m)
+{
+    if (m->paused)
+        return;
+    vm_get_clock(&m->vm, &m->paused_clock);
+    m->paused_clock.flags = 0;
+    m->paused = true;
+}
+
+static int resume_vm(struct direct_machine *m)
+{
+    int err;
+
+    if (!m->paused)
+        return 0;
+    m->paused = false;
+    err = vm_set_clock(&m->vm, &m->paused_clock);
+    for (unsigned i = 0; i < m->config.vcpus; i++)
+        vcpu_kvmclock_ctrl(&m->vm.vcpus[i]); /* -EINVAL: has no clock, as QEMU ignores it */
+    return err;
+}
+
+static int save_restore(struct direct_machine *m)
+{
+    char message[160];
+    uint8_t *snapshot;
+    size_t len;
+    int err = vm_save(&m->vm, &snapshot, &len);
+
+    if (err)
+        return err;
+    vm_renew(&m->vm);
+    err = vm_restore(&m->vm, snapshot, len, message);
+    free(snapshot);
+    return err;
+}
+
+static void host_action(struct direct_machine *m, const struct action *action, struct outcome *outcome)
+{
+    int err = 0;
+
+    switch (action->op) {
+    case OP_ADVANCE:
+        advance(m, action->args[0].value);
+        break;
+    case OP_PAUSE_VM:
+        pause_vm(m);
+        break;
+    case OP_RESUME_VM:
+        err = resume_vm(m);
+        break;
+    case OP_RESET:
+        system_reset(m);
+        break;
+    case OP_SAVE_RESTORE:
+        err = save_restore(m);
+        break;
+    default:
+        err = -ENOTSUP;
+    }
+    outcome->status = err == -ENOTSUP ? OUTCOME_UNSUPPORTED : OUTCOME_HOST;
+    outcome->regs[0] = err < 0 ? -err : 0;
+}
+
+/* Guest actions. */
+
+void direct_halt(struct step *step)
+{
+    step->m->vcpus[step->action->vcpu].hlt_action = step->m->index;
+    step->outcome->status = OUTCOME_TIMEOUT; /* unless settle() finds a reason to wake */
+    vcpu_halt(step->vcpu);
+}
+
+static void report_wake(struct outcome *outcome, const struct direct_wake *wake)
+{
+    *outcome = (struct outcome){.status = OUTCOME_OK,
+                                .flags = wake->interrupts ? OUTCOME_F_IF : 0,
+                                .regs = {wake->vector, wake->after},
+                                .rip_delta = op_info(OP_HLT)->length};
+}
+
+static void step_clock(const struct step *step)
+{
+    step->outcome->status = step->args[0] > DIRECT_MAPPED - 32 ? OUTCOME_UNSUPPORTED : OUTCOME_OK;
+}
+
+static void step_guest(struct step *step)
+{
+    struct direct_machine *m = step->m;
+    const struct action *action = step->action;
+
+    if (m->paused || step->vcpu->mp_state != MP_RUNNABLE || m->vcpus[action->vcpu].lost) {
+        step->outcome->status = OUTCOME_TIMEOUT;
+        return;
+    }
+    for (unsigned i = 0; i < op_info(action->op)->args; i++)
+        step->args[i] = m->bases[action->args[i].base] + action->args[i].value;
+    if (action->op == OP_CLOCK)
+        step_clock(step);
+    else
+        direct_act(step);
+    settle(m, action->vcpu);
+    for (unsigned i = 0; i < m->wake_count; i++)
+        if (m->wakes[i].hlt_action == m->index)
+            report_wake(step->outcome, &m->wakes[i]);
+    if (action->vcpu == 0 &&
+        m->vm.vcpus[0].mp_state == MP_HALTED) { /* vCPU 0 runs the program: nothing wakes it */
+        m->hangs++;
+        system_reset(m);
+    }
+}
+
+void direct_machine_step(struct direct_machine *m, const struct action *action, struct outcome *outcome)
+{
+    struct step step = {.m = m, .action = action, .outcome = outcome};
+
+    *outcome = (struct outcome){.status = OUTCOME_NONE};
+    m->index++;
+    m->wake_count = 0;
+    if (action->op == OP_NOTE)
+        return;
+    if (op_info(action->op)->host) {
+        host_action(m, action, outcome);
+        settle(m, 0);
+    } else if (action->vcpu >= m->config.vcpus) {
+        outcome->status = OUTCOME_UNSUPPORTED;
+    } else {
+        step.vcpu = &m->vm.vcpus[action->vcpu];
+        step_guest(&step);
+    }
+}
+
+void direct_clock_sample(struct direct_machine *m, const struct action *action, struct clock_sample *sample)
+{
+    uint64_t gpa = m->bases[action->args[0].base] + action->args[0].value;
+    struct pvclock_vcpu_time_info record;
+
+    if (!gpa_read(&m->vm.memory, gpa, &record, sizeof(record)))
+        memset(&record, 0xff, sizeof(record));
+    *sample = (struct clock_sample){.tsc = vcpu_tsc(&m->vm.vcpus[action->vcpu]),
+                                    .before_ns = m->now_ns,
+                                    .after_ns = m->now_ns,
+                                    .version = record.version,
+                                    .tsc_to_system_mul = record.tsc_to_system_mul,
+                                    .tsc_timestamp = record.tsc_timestamp,
+                                    .system_time = record.system_time,
+                                    .tsc_shift = record.tsc_shift,
+                                    .flags = record.flags,
+                                    .vcpu = action->vcpu};
+}
+
+/* Whole programs. */
+
+/* Wakes of this step belong to the outcomes of earlier ones. */
+static void settle_wakes(const struct direct_machine *m, struct transcript *out)
+{
+    for (unsigned i = 0; i < m->wake_count; i++)
+        report_wake(&out->outcomes[m->wakes[i].hlt_action], &m->wakes[i]);
+}
+
+static void take_samples(struct direct_machine *m, const struct action *action, struct transcript *out)
+{
+    struct transcript_sample_run *run = &out->sample_runs[out->sample_run_count++];
+
+    *run = (struct transcript_sample_run){m->index, out->sample_count, action->args[1].value};
+    for (uint32_t i = 0; i < run->count; i++)
+        direct_clock_sample(m, action, &out->samples[out->sample_count++]);
+}
+
+static void run_actions(struct direct_machine *m, const struct program *program, struct transcript *out)
+{
+    for (uint32_t i = 0; i < program->count; i++) {
+        direct_machine_step(m, &program->actions[i], &out->outcomes[i]);
+        settle_wakes(m, out);
+        if (program->actions[i].op == OP_CLOCK && out->outcomes[i].status == OUTCOME_OK)
+            take_samples(m, &program->actions[i], out);
+        if (m->hangs > DIRECT_HANGS_MAX) {
+            snprintf(out->stopped, sizeof(out->stopped),
+                     "action %u is the %uth HLT of vCPU 0 that nothing wakes", i, m->hangs);
+            return;
+        }
+    }
+}
+
+static int copy_events(const struct direct_machine *m, struct transcript *out)
+{
+    for (unsigned i = 0; i < m->config.vcpus; i++) {
+        uint32_t count = m->event_count[i] < MAILBOX_EVENTS ? m->event_count[i] : MAILBOX_EVENTS;
+
+        if (!count)
+            continue;
+        out->events[i] = malloc(count * sizeof(*out->events[i]));
+        if (!out->events[i])
+            return -ENOMEM;
+        memcpy(out->events[i], m->events[i], count * sizeof(*out->events[i]));
+        out->event_count[i] = count;
+    }
+    return 0;
+}
+
+/* Arrays as large as the program can make them. */
+static int transcript_alloc(struct transcript *out, const struct program *program)
+{
+    size_t samples = 0, runs = 0;
+
+    for (uint32_t i = 0; i < program->count; i++)
+        if (program->actions[i].op == OP_CLOCK) {
+            samples += program->actions[i].args[1].value;
+            runs++;
+        }
+    *out = (struct transcript){.count = program->count};
+    out->outcomes = calloc(program->count + 1, sizeof(*out->outcomes));
+    out->samples = calloc(samples + 1, sizeof(*out->samples));
+    out->sample_runs = calloc(runs + 1, sizeof(*out->sample_runs));
+    return out->outcomes && out->samples && out->sample_runs ? 0 : -ENOMEM;
+}
+
+static void transcript_drop(struct transcript *out)
+{
+    for (unsigned i = 0; i < PROBE_VCPUS; i++)
+        free(out->events[i]);
+    free(out->outcomes);
+    free(out->samples);
+    free(out->sample_runs);
+    *out = (struct transcript){0};
+}
+
+int direct_machine_run(const struct program *program, struct transcript *out)
+{
+    struct direct_machine *m = malloc(sizeof(*m)); /* its events alone are 32 KiB */
+    int err = transcript_alloc(out, program);
+
+    if (!m)
+        err = -ENOMEM;
+    if (!err)
+        err = direct_machine_create(m, &program->config);
+    if (!err) {
+        run_actions(m, program, out);
+        err = copy_events(m, out);
+        direct_machine_destroy(m);
+    }
+    free(m);
+    if (err)
+        transcript_drop(out);
+    return err;
+}

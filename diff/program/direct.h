@@ -1,0 +1,70 @@
+/* The direct machine: the VMM's paravirtual core called as functions behind a shell that behaves as a CPU running the
+ * probe would (decision 12). No interpreter, no time of its own: virtual time moves by !advance only, so equal programs
+ * give equal outcomes. For fuzzing at full speed and for tests.
+ *
+ * What only guest code can do is missing here: page tables of the guest's own, TF, patched code that runs. */
+#ifndef DIFF_PROGRAM_DIRECT_H
+#define DIFF_PROGRAM_DIRECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "diff/machine/transcript.h"
+#include "diff/probe/mailbox.h"
+#include "diff/program/program.h"
+#include "vmm/core/vm.h"
+#include "vmm/pv/lifecycle.h"
+
+#define DIRECT_TSC_KHZ     2600000u
+#define DIRECT_START_NS    1000000000ull          /* env now_ns when a program begins */
+#define DIRECT_END_NS      5000000000000000000ull /* 158 years: where !advance stops, before the TSC wraps */
+#define DIRECT_REALTIME_NS 1700000000000000000ull /* wall clock at now_ns 0 */
+#define DIRECT_HANGS_MAX                                                                                     \
+    4 /* hangs of vCPU 0 that end in a reset; the next one stops the run, as mailbox_run does */
+
+struct direct_vcpu {     /* the CPU shell: what the VMM's core does not hold */
+    bool interrupts;     /* IF between actions */
+    bool lost;           /* started by a SIPI at an address where no probe is */
+    uint32_t hlt_action; /* while halted: which action did it */
+};
+
+struct direct_wake {      /* a HLT that had not ended with its own action */
+    uint8_t vcpu, vector; /* vector 0: a kick */
+    bool interrupts;      /* IF then */
+    uint32_t hlt_action, after;
+};
+
+struct direct_machine {
+    struct vm vm;
+    struct program_config config;
+    uint64_t bases[BASE_COUNT]; /* of symbolic addresses (decision 9) */
+    uint64_t now_ns;            /* virtual time */
+    uint32_t index;             /* of the action being done: steps since renew, notes included */
+    uint32_t hangs;             /* HLTs of vCPU 0 that nothing could wake: each became a reset */
+    bool paused;
+    struct clock_data paused_clock;
+    struct direct_vcpu vcpus[PROGRAM_VCPUS_MAX];
+    unsigned wake_count; /* HLTs that ended during the last step */
+    struct direct_wake wakes[PROGRAM_VCPUS_MAX];
+    uint32_t event_count[PROGRAM_VCPUS_MAX]; /* interrupts since renew; the first MAILBOX_EVENTS are kept */
+    struct probe_event events[PROGRAM_VCPUS_MAX][MAILBOX_EVENTS];
+};
+
+/* The machine must stay at its address: its env points into it. 0, -EINVAL (configuration), -ENOMEM; on error it needs
+ * no destroy. */
+int direct_machine_create(struct direct_machine *m, const struct program_config *config);
+/* A clean machine for the next program. Cheap when vCPUs, RAM and irqchip are as before; otherwise built anew, and
+ * false when there is no memory for that: the machine is as after destroy then. */
+bool direct_machine_renew(struct direct_machine *m, const struct program_config *config);
+/* Does one action. Never fails: the outcome says what happened, as the probe would have filled it in. OP_CLOCK takes no
+ * samples here (direct_clock_sample does); OP_NOTE leaves OUTCOME_NONE. */
+void direct_machine_step(struct direct_machine *m, const struct action *action, struct outcome *outcome);
+void direct_machine_destroy(struct direct_machine *m);
+
+/* One reading of a clock record as CLK-23 has it, now, on the vCPU of an OP_CLOCK. */
+void direct_clock_sample(struct direct_machine *m, const struct action *action, struct clock_sample *sample);
+
+/* Runs a whole program on a machine of its own and fills *out, whose arrays are malloc'ed (transcript_free takes them).
+ * 0, -EINVAL, -ENOMEM. */
+int direct_machine_run(const struct program *program, struct transcript *out);
+
+#endif

@@ -1,0 +1,387 @@
+/* Guest actions of the direct machine: loads the registers that the probe would load, lets the VMM do the instruction,
+ * and reports as the probe does (diff/probe/actions.c, mailbox.h). */
+#include <string.h>
+#include "diff/program/direct_guest.h"
+#include "vmm/abi/apic.h"
+#include "vmm/apic/lapic.h"
+#include "vmm/pv/intercept.h"
+
+#define BIT(reg) (1u << (reg))
+
+/* How the CPU stands in each mode when the probe has entered it. */
+static const struct {
+    uint16_t cs, ss; /* access rights */
+    uint64_t cr0;
+    uint64_t efer; /* LMA follows from paging; LME stays set in all of them */
+} mode_state[MODE_COUNT] = {
+#define CODE(extra, dpl) (SEG_ACCESSED | 2 | SEG_CODE | SEG_S | SEG_P | (dpl) << 5 | (extra))
+#define DATA(dpl)        (SEG_ACCESSED | 2 | SEG_S | SEG_P | SEG_DB | SEG_G | (dpl) << 5)
+#define CR0_LONG         0x80010033 /* PG, WP, NE, ET, MP, PE */
+#define CR0_FLAT         0x00010033
+#define CR0_REAL         0x00010032
+    [MODE_64] = {CODE(SEG_L | SEG_G, 0), DATA(0), CR0_LONG, EFER_LME | EFER_LMA},
+    [MODE_64_CPL3] = {CODE(SEG_L | SEG_G, 3), DATA(3), CR0_LONG, EFER_LME | EFER_LMA},
+    [MODE_COMPAT] = {CODE(SEG_DB | SEG_G, 0), DATA(0), CR0_LONG, EFER_LME | EFER_LMA},
+    [MODE_COMPAT_CPL3] = {CODE(SEG_DB | SEG_G, 3), DATA(3), CR0_LONG, EFER_LME | EFER_LMA},
+    [MODE_32] = {CODE(SEG_DB | SEG_G, 0), DATA(0), CR0_FLAT, EFER_LME},
+    [MODE_32_CPL3] = {CODE(SEG_DB | SEG_G, 3), DATA(3), CR0_FLAT, EFER_LME},
+    [MODE_16] = {CODE(0, 0), CODE(0, 0) & ~SEG_CODE, CR0_REAL, EFER_LME},
+};
+
+static bool is_64bit(enum action_mode mode)
+{
+    return mode <= MODE_64_CPL3;
+}
+
+static bool is_long(enum action_mode mode)
+{
+    return mode <= MODE_COMPAT_CPL3;
+}
+
+static void enter_mode(struct step *step)
+{
+    struct cpu_regs *regs = &step->vcpu->regs;
+    enum action_mode mode = step->action->mode;
+
+    regs->seg[SREG_CS].access = mode_state[mode].cs;
+    regs->seg[SREG_CS].base = 0;
+    regs->seg[SREG_SS].access = mode_state[mode].ss;
+    regs->cr0 = mode_state[mode].cr0;
+    regs->cr4 = CR4_PAE;
+    regs->efer = (regs->efer & ~(EFER_LME | EFER_LMA)) | mode_state[mode].efer;
+    regs->rip = PROBE_PADS + 64 * step->action->vcpu;
+    regs->rflags = 2 | (step->m->vcpus[step->action->vcpu].interrupts ? RFLAGS_IF : 0);
+    regs->shadow = false;
+}
+
+/* A value of its own in every register, in both halves, so that a stray write shows: the probe's values. */
+static const uint64_t pattern[GPRS] = {
+#define VALUE(i) 0x5a00010000a50100 + (i)*0x0000010100010001
+    VALUE(0), VALUE(1), VALUE(2),  VALUE(3),  VALUE(4),  VALUE(5),  VALUE(6),  VALUE(7),
+    VALUE(8), VALUE(9), VALUE(10), VALUE(11), VALUE(12), VALUE(13), VALUE(14), VALUE(15),
+};
+
+/* Which register takes each operand, and which ones the instruction may write: in 64-bit terms. */
+struct frame {
+    uint8_t operands[PROGRAM_ARGS];
+    uint16_t writes;
+};
+#define UNUSED GPRS
+
+static void load_registers(struct step *step, const struct frame *frame)
+{
+    uint64_t *gpr = step->vcpu->regs.gpr;
+
+    memcpy(gpr, pattern, sizeof(pattern));
+    for (unsigned i = 0; i < op_info(step->action->op)->args; i++)
+        if (frame->operands[i] < GPRS)
+            gpr[frame->operands[i]] = step->args[i];
+    if (step->action->op == OP_WRMSR)
+        gpr[RDX] = step->args[1] >> 32;
+    if (!is_long(step->action->mode)) /* there is no way to load or see the upper halves */
+        for (unsigned i = 0; i < GPRS; i++)
+            gpr[i] = (uint32_t)gpr[i];
+}
+
+static void report_registers(struct step *step, const struct frame *frame, const uint64_t before[GPRS],
+                             bool done)
+{
+    static const uint8_t order[4] = {RAX, RBX, RCX, RDX};
+    const uint64_t *gpr = step->vcpu->regs.gpr;
+    uint32_t writes = done ? frame->writes : 0;
+
+    for (unsigned i = 0; i < GPRS; i++)
+        if (gpr[i] != before[i] && !(writes & BIT(i)))
+            step->outcome->changed |= BIT(i);
+    for (unsigned i = 0; i < 4; i++)
+        if (writes & BIT(order[i]))
+            step->outcome->regs[i] = gpr[order[i]];
+}
+
+/* Instructions that exit to the VMM with all their registers. */
+static struct trap intercepted(struct step *step, const struct frame *frame,
+                               struct trap (*call)(struct step *step))
+{
+    uint64_t before[GPRS];
+    struct trap trap;
+
+    load_registers(step, frame);
+    memcpy(before, step->vcpu->regs.gpr, sizeof(before));
+    trap = call(step);
+    report_registers(step, frame, before, !trapped(trap));
+    return trap;
+}
+
+static struct trap call_cpuid(struct step *step)
+{
+    return intercept_cpuid(step->vcpu);
+}
+
+/* GEN-1: outside of ring 0 the CPU faults before KVM hears of it. */
+static struct trap call_rdmsr(struct step *step)
+{
+    return vcpu_cpl(step->vcpu) ? GP0 : intercept_rdmsr(step->vcpu);
+}
+
+static struct trap call_wrmsr(struct step *step)
+{
+    return vcpu_cpl(step->vcpu) ? GP0 : intercept_wrmsr(step->vcpu);
+}
+
+/* HC-10: the foreign form is rewritten in guest memory and runs again, natively. */
+static struct trap call_hypercall(struct step *step)
+{
+    struct vm *vm = &step->m->vm;
+    enum hc_insn insn = step->action->op == OP_VMCALL ? HC_VMCALL : HC_VMMCALL;
+    uint8_t *code = gpa_host(&vm->memory, step->vcpu->regs.rip, 3, true);
+    struct trap trap = NO_TRAP;
+
+    memcpy(code, hypercall_bytes[insn], 3);
+    if (intercept_hypercall(step->vcpu, insn, &trap) == HC_REWRITE) {
+        memcpy(code, hypercall_bytes[vm->config.native], 3);
+        intercept_hypercall(step->vcpu, vm->config.native, &trap);
+    }
+    memcpy(step->outcome->data, code, 3);
+    step->outcome->data_len = 3;
+    return trap;
+}
+
+static struct trap act_cpuid(struct step *step)
+{
+    static const struct frame frame = {{RAX, RCX}, BIT(RAX) | BIT(RBX) | BIT(RCX) | BIT(RDX)};
+
+    return intercepted(step, &frame, call_cpuid);
+}
+
+static struct trap act_rdmsr(struct step *step)
+{
+    static const struct frame frame = {{RCX}, BIT(RAX) | BIT(RDX)};
+
+    return intercepted(step, &frame, call_rdmsr);
+}
+
+static struct trap act_wrmsr(struct step *step)
+{
+    static const struct frame frame = {{RCX, RAX}, 0};
+
+    return intercepted(step, &frame, call_wrmsr);
+}
+
+static struct trap act_hypercall(struct step *step)
+{
+    static const struct frame frame = {{RAX, RBX, RCX, RDX, RSI}, BIT(RAX)};
+
+    return intercepted(step, &frame, call_hypercall);
+}
+
+static struct trap act_nop(struct step *step)
+{
+    (void)step;
+    return NO_TRAP;
+}
+
+/* Outside of 64-bit mode the probe does 8 bytes in two instructions; the second may fault alone. */
+static struct trap access(struct step *step, unsigned size, uint64_t *value, bool write)
+{
+    unsigned piece = size == 8 && !is_64bit(step->action->mode) ? 4 : size;
+
+    for (unsigned done = 0; done < size; done += piece) {
+        uint8_t *bytes = (uint8_t *)value + done;
+        struct trap trap = write ? direct_write(step, step->args[0] + done, bytes, piece)
+                                 : direct_read(step, step->args[0] + done, bytes, piece);
+
+        if (trapped(trap))
+            return trap;
+    }
+    return NO_TRAP;
+}
+
+static struct trap act_load(struct step *step)
+{
+    return access(step, 1 << (step->action->op - OP_LOAD8), &step->outcome->regs[0], false);
+}
+
+static struct trap act_store(struct step *step)
+{
+    return access(step, 1 << (step->action->op - OP_STORE8), &step->args[1], true);
+}
+
+/* REP MOVSB: page by page, so that nothing is reported when a later page faults. */
+static struct trap act_dump(struct step *step)
+{
+    unsigned len = step->args[1] < sizeof(step->outcome->data) ? step->args[1] : sizeof(step->outcome->data);
+    uint8_t bytes[sizeof(step->outcome->data)];
+
+    for (unsigned done = 0; done < len;) {
+        uint64_t gva = step->args[0] + done;
+        unsigned left = GPA_PAGE_SIZE - (gva & (GPA_PAGE_SIZE - 1)),
+                 chunk = len - done < left ? len - done : left;
+        struct trap trap = NO_TRAP;
+
+        /* A device is read as the instruction reads it: one byte at a time. */
+        if (!memory_slot(&step->m->vm.memory, gva))
+            chunk = 1;
+        trap = direct_read(step, gva, bytes + done, chunk);
+        if (trapped(trap))
+            return trap;
+        done += chunk;
+    }
+    memcpy(step->outcome->data, bytes, len);
+    step->outcome->data_len = len;
+    return NO_TRAP;
+}
+
+static struct trap act_fill(struct step *step)
+{
+    unsigned most = op_info(OP_FILL)->limit;
+
+    return direct_fill(step, step->args[0], step->args[2], step->args[1] < most ? step->args[1] : most);
+}
+
+static struct trap act_rdtsc(struct step *step)
+{
+    uint64_t tsc = vcpu_tsc(step->vcpu);
+
+    step->outcome->regs[0] = (uint32_t)tsc;
+    step->outcome->regs[3] = tsc >> 32;
+    return NO_TRAP;
+}
+
+static struct trap act_hlt(struct step *step)
+{
+    if (vcpu_cpl(step->vcpu))
+        return GP0;
+    direct_halt(step);
+    return NO_TRAP;
+}
+
+static struct trap set_interrupts(struct step *step, bool on)
+{
+    if (vcpu_cpl(step->vcpu)) /* IOPL is 0 */
+        return GP0;
+    step->m->vcpus[step->action->vcpu].interrupts = on;
+    return NO_TRAP;
+}
+
+static struct trap act_sti(struct step *step)
+{
+    return set_interrupts(step, true);
+}
+
+static struct trap act_cli(struct step *step)
+{
+    return set_interrupts(step, false);
+}
+
+static struct trap apic_store(struct step *step, uint32_t reg, uint32_t value)
+{
+    return direct_write(step, PROBE_MMIO_BASE + reg, &value, sizeof(value));
+}
+
+static struct trap act_apic_read(struct step *step)
+{
+    return direct_read(step, PROBE_MMIO_BASE + (step->args[0] & 0xff0), &step->outcome->regs[0], 4);
+}
+
+static struct trap act_apic_write(struct step *step)
+{
+    return apic_store(step, step->args[0] & 0xff0, step->args[1]);
+}
+
+static struct trap act_ipi(struct step *step)
+{
+    apic_store(step, APIC_ICR2, step->args[0] << 24);
+    return apic_store(step, APIC_ICR, step->args[1]);
+}
+
+static struct trap act_eoi(struct step *step)
+{
+    return apic_store(step, APIC_EOI, 0);
+}
+
+static struct trap (*const acts[OP_COUNT])(struct step *step) = {
+    [OP_NOP] = act_nop,
+    [OP_CPUID] = act_cpuid,
+    [OP_RDMSR] = act_rdmsr,
+    [OP_WRMSR] = act_wrmsr,
+    [OP_VMCALL] = act_hypercall,
+    [OP_VMMCALL] = act_hypercall,
+    [OP_LOAD8] = act_load,
+    [OP_LOAD16] = act_load,
+    [OP_LOAD32] = act_load,
+    [OP_LOAD64] = act_load,
+    [OP_STORE8] = act_store,
+    [OP_STORE16] = act_store,
+    [OP_STORE32] = act_store,
+    [OP_STORE64] = act_store,
+    [OP_DUMP] = act_dump,
+    [OP_FILL] = act_fill,
+    [OP_RDTSC] = act_rdtsc,
+    [OP_HLT] = act_hlt,
+    [OP_PAUSE] = act_nop,
+    [OP_STI] = act_sti,
+    [OP_CLI] = act_cli,
+    [OP_APIC_READ] = act_apic_read,
+    [OP_APIC_WRITE] = act_apic_write,
+    [OP_IPI] = act_ipi,
+    [OP_EOI] = act_eoi,
+};
+
+/* Bytes that the probe's code for this action advances RIP by: prefixes by mode, then the instruction. */
+static uint32_t code_length(const struct action *action)
+{
+    bool real = action->mode == MODE_16, wide = is_64bit(action->mode);
+    unsigned length = op_info(action->op)->length;
+
+    switch (action->op) {
+    case OP_LOAD8:
+    case OP_STORE8:
+    case OP_DUMP:
+    case OP_FILL:
+        return length + real;
+    case OP_LOAD16:
+    case OP_STORE16:
+        return length + 1; /* 66, or in real mode 67 */
+    case OP_LOAD32:
+    case OP_STORE32:
+    case OP_APIC_READ:
+    case OP_APIC_WRITE:
+    case OP_EOI:
+        return length + 2 * real;
+    case OP_LOAD64:
+    case OP_STORE64:
+        return wide ? length + 1 : 2 * (length + 2 * real) + 1; /* two halves, the second at [ebx+4] */
+    case OP_IPI:
+        return 2 * (length + 2 * real);
+    default:
+        return length;
+    }
+}
+
+static void report_fault(struct outcome *outcome, struct trap trap)
+{
+    memset(outcome->regs, 0, sizeof(outcome->regs));
+    outcome->status = OUTCOME_FAULT;
+    outcome->vector = trap.vector;
+    outcome->error = trap.has_error ? trap.error : 0;
+    outcome->cr2 = trap.vector == TRAP_PF ? trap.cr2 : 0;
+}
+
+void direct_act(struct step *step)
+{
+    const struct action *action = step->action;
+    struct outcome *outcome = step->outcome;
+    struct trap trap;
+
+    enter_mode(step);
+    outcome->status = OUTCOME_OK;
+    trap = acts[action->op](step);
+    if (outcome->status == OUTCOME_TIMEOUT)
+        return;
+    if (trapped(trap))
+        report_fault(outcome, trap);
+    else
+        outcome->rip_delta = code_length(action);
+    if (step->m->vcpus[action->vcpu].interrupts)
+        outcome->flags |= OUTCOME_F_IF;
+}

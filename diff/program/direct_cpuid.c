@@ -1,0 +1,35 @@
+/* CPUID of the direct machine: a small 64-bit CPU of the vendor whose hypercall instruction is native, and KVM's leaves
+ * as QEMU places them (QMU-4). Intel SDM vol. 2 CPUID. */
+#include "diff/program/direct_guest.h"
+#include "vmm/abi/kvm_para.h"
+
+/* "GenuineIntel" and "AuthenticAMD" in the order of EBX, EDX, ECX. The vendor decides about CPU-10. */
+static const struct cpuid_regs intel = {0xd, 0x756e6547, 0x6c65746e, 0x49656e69};
+static const struct cpuid_regs amd = {0xd, 0x68747541, 0x444d4163, 0x69746e65};
+
+static const struct cpuid_entry basic[] = {
+    /* leaf, subleaf, flags, eax, ebx, ecx, edx */
+    {0x1, 0, 0, {0x00000f61, 0x00000800, 0x80202001, 0x078bfbfd}}, /* hypervisor, x2APIC, CX16; FPU to SSE2 */
+    {0x7, 0, CPUID_FLAG_SIGNIFICANT_INDEX, {0, 0x00000002, 0, 0}}, /* TSC_ADJUST */
+    {0xd, 0, CPUID_FLAG_SIGNIFICANT_INDEX, {3, 576, 576, 0}},
+    {0x80000000, 0, 0, {0x80000008, 0, 0, 0}},
+    {0x80000001, 0, 0, {0x00000f61, 0, 0x00000001, 0x28100800}}, /* SYSCALL, NX, RDTSCP, LM */
+    {0x80000008, 0, 0, {0x00003028, 0, 0, 0}},                   /* 40 and 48 address bits */
+};
+
+static void add(struct cpuid_table *table, uint32_t leaf, struct cpuid_regs regs)
+{
+    table->entries[table->count++] = (struct cpuid_entry){.leaf = leaf, .regs = regs};
+}
+
+void direct_cpuid_table(struct cpuid_table *table, const struct program_config *config, unsigned vcpu_id)
+{
+    table->count = 0;
+    add(table, 0, config->vmcall_native ? intel : amd);
+    for (unsigned i = 0; i < sizeof(basic) / sizeof(basic[0]); i++)
+        table->entries[table->count++] = basic[i];
+    table->entries[1].regs.ebx |= config->vcpus << 16 | vcpu_id << 24;
+    add(table, KVM_CPUID_SIGNATURE,
+        (struct cpuid_regs){KVM_CPUID_FEATURES, KVM_SIGNATURE_EBX, KVM_SIGNATURE_ECX, KVM_SIGNATURE_EDX});
+    add(table, KVM_CPUID_FEATURES, (struct cpuid_regs){.eax = config->features, .edx = config->hints});
+}

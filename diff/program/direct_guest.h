@@ -1,0 +1,34 @@
+/* Inside the direct machine: what its guest's CPU does for one action. */
+#ifndef DIFF_PROGRAM_DIRECT_GUEST_H
+#define DIFF_PROGRAM_DIRECT_GUEST_H
+
+#include "diff/program/direct.h"
+#include "vmm/core/cpuid_table.h"
+#include "vmm/core/trap.h"
+
+/* The probe's page tables map the first 4 GiB one to one, for both rings. */
+#define DIRECT_MAPPED 0x100000000ull
+
+struct step {
+    struct direct_machine *m;
+    struct vcpu *vcpu;
+    const struct action *action;
+    struct outcome *outcome;
+    uint64_t args[PROGRAM_ARGS]; /* operands with their bases added */
+};
+
+/* A guest action other than OP_CLOCK on a vCPU that runs. */
+void direct_act(struct step *step);
+
+/* Memory as the action's mode sees it: paging or none, 32 or 64 address bits; RAM, ROM, devices, or nothing. */
+struct trap direct_read(struct step *step, uint64_t gva, void *dst, unsigned size);
+struct trap direct_write(struct step *step, uint64_t gva, const void *src, unsigned size);
+struct trap direct_fill(struct step *step, uint64_t gva, uint8_t byte, unsigned size);
+
+/* HLT with nothing to wake it now: halts, or resets the machine if nothing ever could. */
+void direct_halt(struct step *step);
+
+/* KVM leaves from the program's header over a small CPU. */
+void direct_cpuid_table(struct cpuid_table *table, const struct program_config *config, unsigned vcpu_id);
+
+#endif

@@ -1,0 +1,385 @@
+/* The direct machine: what a guest sees of each kind of action, and that runs repeat exactly. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "diff/program/direct.h"
+#include "tests/random_program.h"
+#include "vmm/abi/kvm_para.h"
+
+/* A program's text run on the machine; outcomes by line of body. */
+struct run {
+    struct transcript t;
+};
+
+static struct run run_text(const char *text)
+{
+    struct program program;
+    struct program_error error;
+    struct run run;
+
+    program_init(&program);
+    cr_assert(eq(int, program_parse(&program, text, strlen(text), &error), 0), "%u:%u: %s", error.line,
+              error.column, error.message);
+    cr_assert(eq(int, direct_machine_run(&program, &run.t), 0));
+    program_free(&program);
+    return run;
+}
+
+static void run_free(struct run *run)
+{
+    for (unsigned i = 0; i < PROBE_VCPUS; i++)
+        free(run->t.events[i]);
+    free(run->t.outcomes);
+    free(run->t.samples);
+    free(run->t.sample_runs);
+}
+
+static void expect_ok(const struct run *run, unsigned action, uint64_t rax)
+{
+    cr_expect(eq(int, run->t.outcomes[action].status, OUTCOME_OK), "action %u", action);
+    cr_expect(eq(u64, run->t.outcomes[action].regs[0], rax), "action %u", action);
+}
+
+static void expect_fault(const struct run *run, unsigned action, uint8_t vector, uint32_t error)
+{
+    cr_expect(eq(int, run->t.outcomes[action].status, OUTCOME_FAULT), "action %u", action);
+    cr_expect(eq(int, run->t.outcomes[action].vector, vector), "action %u", action);
+    cr_expect(eq(u32, run->t.outcomes[action].error, error), "action %u", action);
+    cr_expect(eq(u64, run->t.outcomes[action].regs[0], 0), "action %u", action);
+}
+
+Test(direct, GEN_1_outside_of_ring_0_msrs_fault_before_kvm_sees_them)
+{
+    struct run run = run_text("paravane 1\n"
+                              "cpl3 wrmsr MSR_KVM_POLL_CONTROL 0\n"
+                              "cpl3 rdmsr MSR_KVM_POLL_CONTROL\n"
+                              "compat-cpl3 wrmsr MSR_KVM_POLL_CONTROL 0\n"
+                              "m32-cpl3 wrmsr MSR_KVM_POLL_CONTROL 0\n"
+                              "cpl3 hlt\n"
+                              "cpl3 sti\n"
+                              "rdmsr MSR_KVM_POLL_CONTROL\n");
+
+    for (unsigned i = 0; i < 6; i++)
+        expect_fault(&run, i, TRAP_GP, 0);
+    expect_ok(&run, 6, 1);
+    run_free(&run);
+}
+
+Test(direct, GEN_2_rdmsr_and_wrmsr_work_in_each_mode)
+{
+    struct run run = run_text("paravane 1\n"
+                              "wrmsr MSR_KVM_WALL_CLOCK 0xffffffff00000001\n"
+                              "rdmsr MSR_KVM_WALL_CLOCK_NEW\n"
+                              "m16 wrmsr MSR_KVM_POLL_CONTROL 0\n"
+                              "m32 rdmsr MSR_KVM_POLL_CONTROL\n"
+                              "compat wrmsr MSR_KVM_POLL_CONTROL 2\n"
+                              "wrmsr 0x4b564dff 0\n");
+
+    expect_ok(&run, 1, 1);
+    cr_expect(eq(u64, run.t.outcomes[1].regs[3], 0xffffffff));
+    cr_expect(eq(u32, run.t.outcomes[1].rip_delta, 2));
+    cr_expect(eq(u32, run.t.outcomes[1].changed, 0));
+    expect_ok(&run, 2, 0);
+    expect_ok(&run, 3, 0);
+    expect_fault(&run, 4, TRAP_GP, 0);
+    expect_fault(&run, 5, TRAP_GP, 0);
+    run_free(&run);
+}
+
+Test(direct, HC_2_the_width_of_a_hypercall_follows_the_mode)
+{
+    struct run run = run_text("paravane 1\n"
+                              "vmmcall 0\n"
+                              "vmmcall 0x100000001\n"
+                              "vmmcall KVM_HC_VAPIC_POLL_IRQ\n"
+                              "m32 vmmcall 0\n"
+                              "compat vmmcall 0xffffffff00000001\n"
+                              "m16 vmmcall KVM_HC_VAPIC_POLL_IRQ\n"
+                              "cpl3 vmmcall KVM_HC_VAPIC_POLL_IRQ\n"
+                              "m32-cpl3 vmmcall KVM_HC_VAPIC_POLL_IRQ\n");
+
+    expect_ok(&run, 0, -1000ull);
+    expect_ok(&run, 1, -1000ull);
+    expect_ok(&run, 2, 0);
+    expect_ok(&run, 3, (uint32_t)-1000);
+    expect_ok(&run, 4, 0);
+    expect_ok(&run, 5, 0);
+    expect_ok(&run, 6, -1ull);
+    expect_ok(&run, 7, (uint32_t)-1);
+    cr_expect(eq(u32, run.t.outcomes[0].rip_delta, 3));
+    run_free(&run);
+}
+
+Test(direct, HC_10_the_foreign_form_is_rewritten_and_HC_12_checks_come_first)
+{
+    static const uint8_t vmcall[] = {0x0f, 0x01, 0xc1}, vmmcall[] = {0x0f, 0x01, 0xd9};
+    struct run amd = run_text("paravane 1\nvmcall 1\ncpl3 vmcall 1\nvmmcall 1\n");
+    struct run intel = run_text("paravane 1\nnative vmcall\nvmmcall 1\nm16 vmmcall 1\ncpl3 vmmcall 1\n");
+
+    expect_ok(&amd, 0, 0);
+    cr_expect(eq(int, memcmp(amd.t.outcomes[0].data, vmmcall, 3), 0));
+    expect_fault(&amd, 1, TRAP_GP, 0);
+    cr_expect(eq(int, memcmp(amd.t.outcomes[1].data, vmcall, 3), 0));
+    cr_expect(eq(int, memcmp(amd.t.outcomes[2].data, vmmcall, 3), 0));
+    expect_ok(&intel, 0, 0);
+    cr_expect(eq(int, memcmp(intel.t.outcomes[0].data, vmcall, 3), 0));
+    expect_fault(&intel, 1, TRAP_UD, 0);
+    cr_expect(eq(int, memcmp(intel.t.outcomes[1].data, vmmcall, 3), 0));
+    expect_ok(&intel, 2, -1ull);
+    run_free(&amd);
+    run_free(&intel);
+}
+
+Test(direct, ENF_3_the_header_says_what_is_offered_and_enforced)
+{
+    struct run run =
+        run_text("paravane 1\nfeatures kvmclock kvm-pv-ipi\nhints kvm-hint-dedicated\nenforce on\n"
+                 "rdmsr MSR_KVM_STEAL_TIME\n"
+                 "rdmsr MSR_KVM_SYSTEM_TIME_NEW\n"
+                 "vmmcall KVM_HC_KICK_CPU\n"
+                 "vmmcall KVM_HC_SEND_IPI\n"
+                 "cpuid 0x40000001\n"
+                 "cpl3 cpuid 0x40000000\n");
+
+    expect_fault(&run, 0, TRAP_GP, 0);
+    expect_ok(&run, 1, 0);
+    expect_ok(&run, 2, -1000ull);
+    expect_ok(&run, 3, 0);
+    expect_ok(&run, 4, 1 << 0 | 1 << 3 | 1 << 11);
+    cr_expect(eq(u64, run.t.outcomes[4].regs[3], 1));
+    expect_ok(&run, 5, 0x40000001);
+    cr_expect(eq(u64, run.t.outcomes[5].regs[1], KVM_SIGNATURE_EBX));
+    run_free(&run);
+}
+
+Test(direct, memory_is_ram_rom_devices_and_holes)
+{
+    struct run run = run_text("paravane 1\nram 2\n"
+                              "store64 ram+0xffc 0x1122334455667788\n"
+                              "load64 ram+0xffc\n"
+                              "load32 ram+0x1000\n"
+                              "m32 load64 ram+0xffc\n"
+                              "m16 load16 ram+0xffc\n"
+                              "store32 ram_end-4 0xabcd\n"
+                              "load64 ram_end-4\n"
+                              "load32 hole\n"
+                              "store8 rom 1\n"
+                              "load8 rom\n"
+                              "load64 0xfffffffc\n"
+                              "cpl3 store8 0x100000000 1\n"
+                              "load8 0x8000000000000000\n"
+                              "compat load16 0x100200ffc\n"
+                              "fill ram 4096 0x5a\n"
+                              "dump ram+0xff8 16\n"
+                              "dump 0xfffffff0 32\n"
+                              "load32 mmio+0x30\n");
+
+    expect_ok(&run, 1, 0x1122334455667788);
+    expect_ok(&run, 2, 0x11223344);
+    expect_ok(&run, 3, 0x1122334455667788);
+    expect_ok(&run, 4, 0x7788);
+    expect_ok(&run, 6, 0xffffffff0000abcd);
+    expect_ok(&run, 7, 0xffffffff);
+    expect_ok(&run, 8, 0);
+    expect_ok(&run, 9, 0);
+    expect_fault(&run, 10, TRAP_PF, 0);
+    cr_expect(eq(u64, run.t.outcomes[10].cr2, 0x100000000));
+    expect_fault(&run, 11, TRAP_PF, 6);
+    expect_fault(&run, 12, TRAP_GP, 0);
+    expect_ok(&run, 13, 0x7788);
+    cr_expect(eq(int, run.t.outcomes[15].data_len, 16));
+    cr_expect(eq(int, run.t.outcomes[15].data[7], 0x5a));
+    cr_expect(eq(int, run.t.outcomes[15].data[8], 0x44));
+    expect_fault(&run, 16, TRAP_PF, 0);
+    cr_expect(eq(int, run.t.outcomes[16].data_len, 0));
+    cr_expect(eq(int, run.t.outcomes[17].status, OUTCOME_OK));
+    cr_expect(ne(u64, run.t.outcomes[17].regs[0], 0xffffffff)); /* the version register of the local APIC */
+    run_free(&run);
+}
+
+Test(direct, time_moves_by_advance_only)
+{
+    struct run run = run_text(
+        "paravane 1\nrdtsc\nrdtsc\n!advance 1ms\nrdtsc\n!advance 100000d\n!advance 100000d\nrdtsc\n");
+    uint64_t first = run.t.outcomes[0].regs[0] | run.t.outcomes[0].regs[3] << 32;
+    uint64_t third = run.t.outcomes[3].regs[0] | run.t.outcomes[3].regs[3] << 32;
+    uint64_t last = run.t.outcomes[6].regs[0] | run.t.outcomes[6].regs[3] << 32;
+
+    cr_expect(eq(int, memcmp(&run.t.outcomes[0], &run.t.outcomes[1], sizeof(struct outcome)), 0));
+    cr_expect(eq(u64, third - first, DIRECT_TSC_KHZ));
+    cr_expect(gt(u64, last, third)); /* the end of time is not its beginning */
+    run_free(&run);
+}
+
+Test(direct, C5_the_clock_stands_while_paused_and_the_guest_is_told)
+{
+    struct run run = run_text("paravane 1\n"
+                              "wrmsr MSR_KVM_SYSTEM_TIME_NEW ram+1\n"
+                              "clock ram 2\n"
+                              "!pause\n"
+                              "rdtsc\n"
+                              "!advance 1h\n"
+                              "!resume\n"
+                              "clock ram 1\n");
+    const struct clock_sample *s = run.t.samples;
+
+    cr_assert(eq(u32, run.t.sample_count, 3));
+    cr_expect(eq(u32, run.t.sample_run_count, 2));
+    cr_expect(eq(u32, run.t.sample_runs[1].action, 6));
+    cr_expect(eq(u32, run.t.sample_runs[1].first, 2));
+    cr_expect(eq(int, run.t.outcomes[3].status, OUTCOME_TIMEOUT));
+    cr_expect(eq(int, run.t.outcomes[5].status, OUTCOME_HOST));
+    cr_expect(eq(u32, s[0].version % 2, 0));
+    cr_expect(eq(u64, s[0].system_time, s[2].system_time));
+    cr_expect(gt(u64, s[2].tsc_timestamp, s[0].tsc_timestamp));
+    cr_expect(eq(int, s[0].flags & 2, 0));
+    cr_expect(eq(int, s[2].flags & 2, 2));
+    run_free(&run);
+}
+
+Test(direct, an_ipi_becomes_an_event_and_waits_for_eoi)
+{
+    struct run run = run_text("paravane 1\nvcpus 2\n"
+                              "@1 apic-write APIC_SPIV 0x1ff\n"
+                              "ipi 1 0x40\n"
+                              "@1 sti\n"
+                              "ipi 1 0x30\n"
+                              "@1 eoi\n"
+                              "ipi 1 0x400\n");
+
+    cr_assert(eq(u32, run.t.event_count[1], 3));
+    cr_expect(eq(int, run.t.events[1][0].vector, 0x40));
+    cr_expect(eq(u32, run.t.events[1][0].after, 2));
+    cr_expect(eq(int, run.t.events[1][1].vector, 0x30));
+    cr_expect(eq(u32, run.t.events[1][1].after, 4));
+    cr_expect(eq(int, run.t.events[1][2].vector, TRAP_NMI));
+    cr_expect(eq(int, run.t.outcomes[2].flags, OUTCOME_F_IF));
+    run_free(&run);
+}
+
+Test(direct, UNH_4_a_kick_ends_a_hlt_and_UNH_5_is_latched)
+{
+    struct run run = run_text("paravane 1\nvcpus 2\n"
+                              "@1 hlt\n"
+                              "@1 rdtsc\n"
+                              "vmmcall KVM_HC_KICK_CPU 0 1\n"
+                              "@1 rdtsc\n"
+                              "vmmcall KVM_HC_KICK_CPU 0 0\n"
+                              "hlt\n");
+
+    expect_ok(&run, 0, 0);
+    cr_expect(eq(u64, run.t.outcomes[0].regs[1], 2)); /* woken by action 2 */
+    cr_expect(eq(int, run.t.outcomes[1].status, OUTCOME_TIMEOUT));
+    cr_expect(eq(int, run.t.outcomes[3].status, OUTCOME_OK));
+    expect_ok(&run, 5, 0);
+    cr_expect(eq(u64, run.t.outcomes[5].regs[1], 5));
+    run_free(&run);
+}
+
+Test(direct, a_hlt_of_vcpu_0_that_nothing_wakes_becomes_a_reset)
+{
+    struct run run = run_text("paravane 1\nwrmsr MSR_KVM_WALL_CLOCK 5\nhlt\nrdmsr MSR_KVM_WALL_CLOCK\n"
+                              "hlt\nhlt\nhlt\nhlt\nrdtsc\n");
+
+    cr_expect(eq(int, run.t.outcomes[1].status, OUTCOME_TIMEOUT));
+    expect_ok(&run, 2, 0);
+    cr_expect(eq(str, run.t.stopped, (char *)"action 6 is the 5th HLT of vCPU 0 that nothing wakes"));
+    cr_expect(eq(int, run.t.outcomes[7].status, OUTCOME_NONE));
+    run_free(&run);
+}
+
+Test(direct, INIT_ends_the_probe_there_until_a_sipi_to_its_trampoline)
+{
+    struct run run = run_text("paravane 1\nvcpus 2\n"
+                              "@1 wrmsr MSR_KVM_STEAL_TIME 0x40\n"
+                              "ipi 1 0x4500\n"
+                              "@1 rdtsc\n"
+                              "ipi 1 0x4608\n"
+                              "@1 rdmsr MSR_KVM_STEAL_TIME\n"
+                              "ipi 1 0x4500\n"
+                              "ipi 1 0x4609\n"
+                              "@1 rdtsc\n");
+
+    cr_expect(eq(int, run.t.outcomes[2].status, OUTCOME_TIMEOUT));
+    expect_ok(&run, 4, 0);
+    cr_expect(eq(int, run.t.outcomes[7].status, OUTCOME_TIMEOUT));
+    run_free(&run);
+}
+
+Test(direct, QMU_8_reset_keeps_ram_and_clears_msrs)
+{
+    struct run run = run_text("paravane 1\nvcpus 2\n"
+                              "@1 wrmsr MSR_KVM_POLL_CONTROL 0\n"
+                              "store32 ram 7\n"
+                              "!reset\n"
+                              "@1 rdmsr MSR_KVM_POLL_CONTROL\n"
+                              "load32 ram\n");
+
+    expect_ok(&run, 3, 1);
+    expect_ok(&run, 4, 7);
+    run_free(&run);
+}
+
+static void run_random(struct direct_machine *m, const struct program *program, struct outcome *outcomes,
+                       uint32_t save_at)
+{
+    static const struct action save = {.op = OP_SAVE_RESTORE};
+    struct outcome done;
+
+    cr_assert(direct_machine_renew(m, &program->config));
+    for (uint32_t i = 0; i < program->count; i++) {
+        if (i == save_at) {
+            direct_machine_step(m, &save, &done);
+            cr_assert(eq(u64, done.regs[0], 0));
+        }
+        direct_machine_step(m, &program->actions[i], &outcomes[i]);
+    }
+}
+
+static void expect_same(const struct program *program, const struct outcome *a, const struct outcome *b)
+{
+    for (uint32_t i = 0; i < program->count; i++) {
+        char line[PROGRAM_NOTE_MAX + 2];
+
+        action_print(program, &program->actions[i], line, sizeof(line));
+        cr_assert(eq(int, memcmp(&a[i], &b[i], sizeof(a[i])), 0), "action %u: %s", i, line);
+    }
+}
+
+/* A renewed machine is a new one, and a restored one goes on as if nothing had happened (decision 11). */
+Test(direct, equal_programs_give_equal_outcomes_renewed_or_restored)
+{
+    static struct outcome first[512], second[512];
+    struct direct_machine *m = malloc(sizeof(*m));
+    struct program program, other;
+    uint64_t seed = 7;
+    uint8_t data[512];
+
+    program_init(&program);
+    program_init(&other);
+    cr_assert(eq(int, direct_machine_create(m, &program.config), 0));
+    for (unsigned round = 0; round < 1000; round++) {
+        size_t len = random_bytes(&seed, data, sizeof(data));
+        bool has_halt = false;
+
+        program_decode_total(&program, data, len);
+        program.config.ram_pages = 1 + program.config.ram_pages % 4;
+        run_random(m, &program, first, UINT32_MAX);
+        program_decode_total(&other, data, random_bytes(&seed, data, 64));
+        other.config.ram_pages = program.config.ram_pages;
+        run_random(m, &other, second, UINT32_MAX);
+        run_random(m, &program, second, UINT32_MAX);
+        expect_same(&program, first, second);
+        for (uint32_t i = 0; i < program.count; i++)
+            has_halt |= program.actions[i].op == OP_HLT; /* regs[1] counts actions */
+        if (!program.count || has_halt)
+            continue;
+        run_random(m, &program, second, random_u64(&seed) % program.count);
+        expect_same(&program, first, second);
+    }
+    direct_machine_destroy(m);
+    program_free(&program);
+    program_free(&other);
+    free(m);
+}
