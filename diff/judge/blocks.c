@@ -1,0 +1,121 @@
+/* Parser of block files: known differences and the matrix of flag sets. */
+#include "diff/judge/blocks.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct block_parser {
+    const struct block_format *format;
+    char *entries, *entry; /* entry NULL: none is open */
+    unsigned count, line;
+    char *message; /* 200 bytes */
+};
+
+static const char **member(const struct block_parser *p, unsigned key)
+{
+    return (const char **)(void *)(p->entry + p->format->keys[key].offset);
+}
+
+static int refuse(struct block_parser *p, const char *why, const char *about)
+{
+    snprintf(p->message, 200, "line %u: %s%.60s", p->line, why, about);
+    return -EINVAL;
+}
+
+static int entry_finish(struct block_parser *p)
+{
+    for (unsigned key = 0; p->entry && key < p->format->key_count; key++)
+        if (!*member(p, key)) {
+            if (p->format->keys[key].required)
+                return refuse(p, "the block before has no ", p->format->keys[key].word);
+            *member(p, key) = "";
+        }
+    p->entry = NULL;
+    return 0;
+}
+
+static int entry_begin(struct block_parser *p, const char *name)
+{
+    int err = entry_finish(p);
+
+    if (err)
+        return err;
+    if (!*name)
+        return refuse(p, "write a name after ", p->format->opener);
+    if (p->count == p->format->entries_max)
+        return refuse(p, "too many blocks", "");
+    p->entry = p->entries + p->count++ * p->format->entry_size;
+    memset(p->entry, 0, p->format->entry_size);
+    *(const char **)(void *)(p->entry + p->format->name_offset) = name;
+    *(unsigned *)(void *)(p->entry + p->format->line_offset) = p->line;
+    return 0;
+}
+
+static int unknown_key(struct block_parser *p, const char *word)
+{
+    char words[100] = "";
+    size_t used = 0;
+
+    for (unsigned key = 0; key < p->format->key_count && used < sizeof(words) - 16; key++)
+        used += (size_t)snprintf(words + used, sizeof(words) - used, " %s", p->format->keys[key].word);
+    snprintf(p->message, 200, "line %u: no key '%.30s'; write '%s NAME' or one of%s", p->line, word,
+             p->format->opener, words);
+    return -EINVAL;
+}
+
+static int entry_set(struct block_parser *p, const char *word, const char *value)
+{
+    for (unsigned key = 0; key < p->format->key_count; key++) {
+        if (strcmp(p->format->keys[key].word, word))
+            continue;
+        if (!p->entry)
+            return refuse(p, "a block begins with ", p->format->opener);
+        if (*member(p, key))
+            return refuse(p, "said twice: ", word);
+        *member(p, key) = value;
+        return 0;
+    }
+    return unknown_key(p, word);
+}
+
+static int parse_line(struct block_parser *p, char *line)
+{
+    char *word = line + strspn(line, " \t"), *value, *end = line + strlen(line);
+
+    while (end > word && isspace((unsigned char)end[-1]))
+        *--end = 0;
+    if (!*word || *word == '#')
+        return 0;
+    value = word + strcspn(word, " \t");
+    if (*value) {
+        *value++ = 0;
+        value += strspn(value, " \t");
+    }
+    return strcmp(word, p->format->opener) ? entry_set(p, word, value) : entry_begin(p, value);
+}
+
+int blocks_parse(const struct block_format *format, char *text, size_t length, void *entries, unsigned *count,
+                 char message[200])
+{
+    struct block_parser p = {.format = format, .entries = entries, .message = message};
+    int err = 0;
+
+    message[0] = 0;
+    if (strlen(text) != length)
+        err = refuse(&p, "a zero byte: this is no text", "");
+    for (char *line = text; !err && line;) {
+        char *next = strchr(line, '\n');
+
+        if (next)
+            *next++ = 0;
+        p.line++;
+        err = parse_line(&p, line);
+        line = next;
+    }
+    if (!err)
+        err = entry_finish(&p);
+    *count = err ? 0 : p.count;
+    return err;
+}

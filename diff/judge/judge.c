@@ -1,0 +1,180 @@
+/* Walks a program's actions beside both transcripts and hands each pair of outcomes to its family's rules. */
+#include "diff/judge/judge_parts.h"
+
+#include <string.h>
+#include "diff/judge/show.h"
+#include "diff/machine/mailbox_run.h"
+
+/* What judges an action. NULL: plumbing (a pause, a fill) that shows in what comes after it. */
+static const struct family {
+    uint8_t kind; /* enum check_kind */
+    void (*judge)(struct judgement *j, const struct outcomes *o);
+} families[OP_COUNT] = {
+    [OP_CPUID] = {CHECK_CPUID, judge_cpuid},
+    [OP_RDMSR] = {CHECK_MSR, judge_outcome},
+    [OP_WRMSR] = {CHECK_MSR, judge_outcome},
+    [OP_VMCALL] = {CHECK_HYPERCALL, judge_outcome},
+    [OP_VMMCALL] = {CHECK_HYPERCALL, judge_outcome},
+    [OP_LOAD8] = {CHECK_RECORD, judge_memory},
+    [OP_LOAD16] = {CHECK_RECORD, judge_memory},
+    [OP_LOAD32] = {CHECK_RECORD, judge_memory},
+    [OP_LOAD64] = {CHECK_RECORD, judge_memory},
+    [OP_STORE8] = {CHECK_RECORD, judge_outcome},
+    [OP_STORE16] = {CHECK_RECORD, judge_outcome},
+    [OP_STORE32] = {CHECK_RECORD, judge_outcome},
+    [OP_STORE64] = {CHECK_RECORD, judge_outcome},
+    [OP_DUMP] = {CHECK_RECORD, judge_memory},
+    [OP_FILL] = {CHECK_RECORD, NULL},
+    [OP_RDTSC] = {CHECK_CLOCK, judge_outcome},
+    [OP_HLT] = {CHECK_INTERRUPT, judge_outcome},
+    [OP_PAUSE] = {CHECK_INTERRUPT, judge_outcome},
+    [OP_STI] = {CHECK_INTERRUPT, judge_outcome},
+    [OP_CLI] = {CHECK_INTERRUPT, judge_outcome},
+    [OP_APIC_READ] = {CHECK_INTERRUPT, judge_outcome},
+    [OP_APIC_WRITE] = {CHECK_INTERRUPT, judge_outcome},
+    [OP_IPI] = {CHECK_INTERRUPT, judge_outcome},
+    [OP_EOI] = {CHECK_INTERRUPT, judge_outcome},
+    [OP_CLOCK] = {CHECK_CLOCK, NULL}, /* judge_clock looks at all of them together */
+    [OP_ADVANCE] = {CHECK_CLOCK, NULL},
+    [OP_PAUSE_VM] = {CHECK_CLOCK, NULL},
+    [OP_RESUME_VM] = {CHECK_CLOCK, NULL},
+    [OP_RESET] = {CHECK_MSR, NULL},
+    [OP_SAVE_RESTORE] = {CHECK_RECORD, NULL}, /* ours alone: decision 11 */
+};
+
+enum check_kind judge_kind(enum action_op op)
+{
+    return op < OP_COUNT ? families[op].kind : CHECK_CPUID;
+}
+
+static enum check_kind program_kind(const struct program *program)
+{
+    for (uint32_t i = 0; i < program->count; i++)
+        if (program->actions[i].op > OP_NOTE && program->actions[i].op < OP_COUNT)
+            return judge_kind(program->actions[i].op);
+    return CHECK_CPUID;
+}
+
+static struct check check_of_case(const struct judge_case *judged)
+{
+    return (struct check){
+        .item = judged->item,
+        .program = judged->program_index,
+        .action = ACTION_WHOLE_PROGRAM,
+        .flags = judged->flags->name,
+        .scenario = judged->scenario,
+    };
+}
+
+struct check check_of_action(struct judgement *j, uint32_t index)
+{
+    const struct program *program = j->judged->program;
+    struct check check = check_of_case(j->judged);
+    char text[200];
+
+    action_print(program, &program->actions[index], text, sizeof(text));
+    check.action = index;
+    check.kind = (uint8_t)judge_kind(program->actions[index].op);
+    check.text = check_text(j->list, "%s", text);
+    return check;
+}
+
+uint64_t operand_address(const struct operand *operand)
+{
+    return mailbox_resolve(operand, PROBE_RAM_SIZE);
+}
+
+static const struct outcome *outcome_at(const struct transcript *transcript, uint32_t index)
+{
+    static const struct outcome never = {.status = OUTCOME_NONE};
+
+    return index < transcript->count ? &transcript->outcomes[index] : &never;
+}
+
+static void not_compared(struct judgement *j, uint32_t index, const char *ours, const char *theirs)
+{
+    struct check check = check_of_action(j, index);
+
+    check.verdict = VERDICT_NOT_COMPARED;
+    check.what = "outcome";
+    check.ours = ours ? ours : "ran";
+    check.theirs = theirs ? theirs : "ran";
+    check.reason = ours && theirs ? check_text(j->list, "neither machine: %s", theirs)
+                   : ours         ? check_text(j->list, "ours: %s", ours)
+                                  : check_text(j->list, "reference: %s", theirs);
+    check_add(j->list, &check);
+}
+
+/* A halt that nothing ended looks like a hang; here it is the answer itself. */
+static bool halts_in_both(const struct outcomes *o)
+{
+    return o->action->op == OP_HLT && o->ours->status != OUTCOME_NONE && o->theirs->status != OUTCOME_NONE &&
+           o->ours->status != OUTCOME_UNSUPPORTED && o->theirs->status != OUTCOME_UNSUPPORTED;
+}
+
+static void judge_action(struct judgement *j, uint32_t index)
+{
+    const struct judge_case *judged = j->judged;
+    struct outcomes o = {
+        .index = index,
+        .action = &judged->program->actions[index],
+        .ours = outcome_at(judged->ours.transcript, index),
+        .theirs = outcome_at(judged->theirs.transcript, index),
+    };
+    const struct family *family = &families[o.action->op < OP_COUNT ? o.action->op : OP_NOP];
+    const char *ours = show_unusable(j->list, o.ours, judged->ours.transcript->stopped);
+    const char *theirs = show_unusable(j->list, o.theirs, judged->theirs.transcript->stopped);
+
+    if (o.action->op <= OP_NOTE || o.action->op >= OP_COUNT)
+        return;
+    if ((ours || theirs) && !halts_in_both(&o)) {
+        /* Plumbing that failed is said once; what depended on it is judged, or not, where it shows. */
+        not_compared(j, index, ours, theirs);
+        return;
+    }
+    if (family->judge)
+        family->judge(j, &o);
+}
+
+void judge_skipped(const struct judge_case *judged, const char *reason, struct check_list *list)
+{
+    struct check check = check_of_case(judged);
+
+    check.kind = (uint8_t)program_kind(judged->program);
+    check.verdict = VERDICT_NOT_COMPARED;
+    check.what = "program";
+    check.reason = reason;
+    check_add(list, &check);
+}
+
+void judge_refusal(const struct judge_case *judged, const char *ours, const char *theirs,
+                   struct check_list *list)
+{
+    struct check check = check_of_case(judged);
+
+    check.kind = CHECK_CPUID;
+    check.scenario = "";
+    check.verdict = !ours == !theirs ? VERDICT_EQUAL : VERDICT_DIFFERENT;
+    check.what = "flags accepted";
+    check.rule = "qemu-cpu-flags 1";
+    check.ours = ours ? check_text(list, "refused: %s", ours) : "accepted";
+    check.theirs = theirs ? check_text(list, "refused: %s", theirs) : "accepted";
+    check_add(list, &check);
+}
+
+void judge_program(const struct judge_case *judged, struct check_list *list)
+{
+    struct judgement j = {.judged = judged, .list = list};
+
+    if (!judged->ours.transcript || !judged->theirs.transcript) {
+        judge_skipped(judged,
+                      judged->theirs.transcript ? check_text(list, "ours: %s", judged->ours.why)
+                                                : check_text(list, "reference: %s", judged->theirs.why),
+                      list);
+        return;
+    }
+    for (uint32_t i = 0; i < judged->program->count; i++)
+        judge_action(&j, i);
+    judge_events(&j);
+    judge_clock(&j);
+}

@@ -1,0 +1,210 @@
+/* Collects evidence per feature from transcripts. */
+#include "diff/judge/pv_features.h"
+
+#include <string.h>
+#include "diff/judge/records.h"
+
+const char *const feature_level_names[FEATURE_LEVELS] = {"advertised", "accepted", "effective", "closed"};
+
+#define BIT(n) (1u << (n))
+const struct pv_feature pv_features[PV_FEATURES] = {
+    {"kvmclock", BIT(0) | BIT(3), 0, {0x11, 0x12, 0x4b564d00, 0x4b564d01}, 0, EFFECT_CLOCK},
+    {"kvm-nopiodelay", BIT(1), 0, {0}, 0, EFFECT_INVISIBLE},
+    {"kvm-asyncpf", BIT(4), 0, {0x4b564d02}, 0, EFFECT_NOT_IMPLEMENTED},
+    {"kvm-steal-time", BIT(5), 0, {0x4b564d03}, 0, EFFECT_STEAL},
+    {"kvm-pv-eoi", BIT(6), 0, {0x4b564d04}, 0, EFFECT_NOT_IMPLEMENTED},
+    {"kvm-pv-unhalt", BIT(7), 0, {0}, 5, EFFECT_UNHALT},
+    {"kvm-pv-tlb-flush", BIT(9), 0, {0}, 0, EFFECT_NOT_IMPLEMENTED},
+    {"kvm-asyncpf-vmexit", BIT(10), 0, {0}, 0, EFFECT_NOT_IMPLEMENTED},
+    {"kvm-pv-ipi", BIT(11), 0, {0}, 10, EFFECT_IPI},
+    {"kvm-poll-control", BIT(12), 0, {0x4b564d05}, 0, EFFECT_INVISIBLE},
+    {"kvm-pv-sched-yield", BIT(13), 0, {0}, 11, EFFECT_INVISIBLE},
+    {"kvm-asyncpf-int", BIT(14), 0, {0x4b564d06, 0x4b564d07}, 0, EFFECT_APF_INT},
+    {"kvm-msi-ext-dest-id", BIT(15), 0, {0}, 0, EFFECT_NOT_IMPLEMENTED},
+    {"kvmclock-stable-bit", BIT(24), 0, {0}, 0, EFFECT_STABLE},
+    {"kvm-hint-dedicated", 0, BIT(0), {0}, 0, EFFECT_INVISIBLE},
+};
+
+#define MSR_APF_INT 0x4b564d06u
+#define HC_SEND_IPI 10u
+#define ENOSYS_64   ((uint64_t)-1000)
+#define ENOSYS_32   ((uint64_t)(uint32_t)-1000)
+
+struct observation {
+    const struct judge_case *judged;
+    const struct transcript *transcript;
+    struct feature_facts *facts;
+    uint32_t kvm_base; /* where KVM's signature was seen; 0: nowhere yet */
+};
+
+static const struct outcome *outcome_of(const struct observation *o, uint32_t index)
+{
+    return index < o->transcript->count ? &o->transcript->outcomes[index] : NULL;
+}
+
+static bool is_kvm_signature(const struct outcome *outcome)
+{
+    return outcome->regs[1] == 0x4b4d564b && outcome->regs[2] == 0x564b4d56 && outcome->regs[3] == 0x4d;
+}
+
+/* Without the signature the feature leaf may hold anything, even a basic leaf's data (CPU-10). */
+static void observe_cpuid(struct observation *o, const struct action *action, const struct outcome *outcome)
+{
+    uint32_t leaf = (uint32_t)action->args[0].value;
+
+    if ((leaf & 0xffff00ffu) == 0x40000000u && is_kvm_signature(outcome))
+        o->kvm_base = leaf;
+    if ((leaf & 0xffff00ffu) != 0x40000001u)
+        return;
+    for (unsigned f = 0; f < PV_FEATURES; f++) {
+        uint32_t eax = (uint32_t)outcome->regs[0] & pv_features[f].eax,
+                 edx = (uint32_t)outcome->regs[3] & pv_features[f].edx;
+
+        o->facts->of[f].leaf_seen = true;
+        if (o->kvm_base && leaf == (o->kvm_base | 1) && eax == pv_features[f].eax &&
+            edx == pv_features[f].edx)
+            o->facts->of[f].advertised = true;
+    }
+}
+
+static bool uses_msr(const struct pv_feature *feature, uint32_t index)
+{
+    for (unsigned i = 0; i < 4 && feature->msrs[i]; i++)
+        if (feature->msrs[i] == index)
+            return true;
+    return false;
+}
+
+static void observe_access(struct observation *o, const struct action *action, const struct outcome *outcome)
+{
+    bool msr = action->op == OP_RDMSR || action->op == OP_WRMSR;
+    bool served =
+        msr ? outcome->status == OUTCOME_OK
+            : outcome->status == OUTCOME_OK && outcome->regs[0] != ENOSYS_64 && outcome->regs[0] != ENOSYS_32;
+
+    for (unsigned f = 0; f < PV_FEATURES; f++) {
+        const struct pv_feature *feature = &pv_features[f];
+
+        if (msr ? !uses_msr(feature, (uint32_t)action->args[0].value)
+                : !feature->hypercall || feature->hypercall != action->args[0].value)
+            continue;
+        o->facts->of[f].tries++;
+        o->facts->of[f].served += served;
+    }
+}
+
+static void effect(struct observation *o, enum feature_effect which, bool seen)
+{
+    for (unsigned f = 0; f < PV_FEATURES; f++)
+        if (pv_features[f].effect == which) {
+            o->facts->of[f].effect_tried = true;
+            o->facts->of[f].effect_seen |= seen;
+        }
+}
+
+static bool vector_arrived(const struct observation *o, uint8_t vector)
+{
+    for (unsigned vcpu = 0; vcpu < PROBE_VCPUS; vcpu++)
+        for (uint32_t i = 0; i < o->transcript->event_count[vcpu]; i++)
+            if (o->transcript->events[vcpu][i].vector == vector)
+                return true;
+    return false;
+}
+
+/* The version of a steal record lies in a dump: has it moved from zero? */
+static void observe_steal(struct observation *o, uint32_t index, const struct action *action,
+                          const struct outcome *outcome)
+{
+    struct record_area area;
+    uint64_t gpa = operand_address(&action->args[0]);
+    uint32_t version;
+
+    if (outcome->data_len < 12 || !record_at(o->judged, index, gpa, &area) || area.kind != RECORD_STEAL ||
+        area.gpa != gpa)
+        return;
+    memcpy(&version, outcome->data + 8, sizeof(version));
+    effect(o, EFFECT_STEAL, version != 0);
+}
+
+static bool is_cpl0(const struct action *action)
+{
+    return action->mode == MODE_64 || action->mode == MODE_COMPAT || action->mode == MODE_32 ||
+           action->mode == MODE_16;
+}
+
+static void observe_action(struct observation *o, uint32_t index)
+{
+    const struct action *action = &o->judged->program->actions[index];
+    const struct outcome *outcome = outcome_of(o, index);
+
+    if (!outcome || (outcome->status != OUTCOME_OK && outcome->status != OUTCOME_FAULT) || !is_cpl0(action))
+        return;
+    if (action->op == OP_CPUID && outcome->status == OUTCOME_OK)
+        observe_cpuid(o, action, outcome);
+    if (action->op == OP_RDMSR || action->op == OP_WRMSR || action->op == OP_VMCALL ||
+        action->op == OP_VMMCALL)
+        observe_access(o, action, outcome);
+    if (outcome->status != OUTCOME_OK)
+        return;
+    if (action->op == OP_DUMP)
+        observe_steal(o, index, action, outcome);
+    if (action->op == OP_WRMSR && action->args[0].value == MSR_APF_INT && action->args[1].value >= 32)
+        effect(o, EFFECT_APF_INT, vector_arrived(o, (uint8_t)action->args[1].value));
+    if ((action->op == OP_VMCALL || action->op == OP_VMMCALL) && action->args[0].value == HC_SEND_IPI &&
+        outcome->regs[0] && outcome->regs[0] <= PROBE_VCPUS)
+        effect(o, EFFECT_IPI, vector_arrived(o, (uint8_t)action->args[4].value));
+    if (action->op == OP_HLT)
+        effect(o, EFFECT_UNHALT, !outcome->regs[0]);
+}
+
+static void observe_samples(struct observation *o)
+{
+    for (uint32_t i = 0; i < o->transcript->sample_count; i++) {
+        const struct clock_sample *sample = &o->transcript->samples[i];
+
+        effect(o, EFFECT_CLOCK, sample->tsc_to_system_mul != 0);
+        effect(o, EFFECT_STABLE, sample->flags & 1);
+    }
+}
+
+void features_observe(const struct judge_case *judged, const struct transcript *transcript,
+                      struct feature_facts *facts)
+{
+    struct observation o = {.judged = judged, .transcript = transcript, .facts = facts};
+
+    for (uint32_t i = 0; i < judged->program->count; i++)
+        observe_action(&o, i);
+    observe_samples(&o);
+}
+
+static enum feature_answer yes_no(bool tried, bool yes)
+{
+    return yes ? ANSWER_YES : tried ? ANSWER_NO : ANSWER_NOT_TRIED;
+}
+
+enum feature_answer feature_answer(const struct feature_facts *facts, unsigned feature,
+                                   enum feature_level level, bool enforced)
+{
+    const struct pv_feature *row = &pv_features[feature];
+    bool has_door = row->msrs[0] || row->hypercall;
+
+    switch (level) {
+    case LEVEL_ADVERTISED:
+        return yes_no(facts->of[feature].leaf_seen, facts->of[feature].advertised);
+    case LEVEL_ACCEPTED:
+        return has_door ? yes_no(facts->of[feature].tries, facts->of[feature].served) : ANSWER_INVISIBLE;
+    case LEVEL_EFFECTIVE:
+        if (row->effect == EFFECT_INVISIBLE || row->effect == EFFECT_NOT_IMPLEMENTED)
+            return row->effect == EFFECT_INVISIBLE ? ANSWER_INVISIBLE : ANSWER_NOT_IMPLEMENTED;
+        return yes_no(facts->of[feature].effect_tried, facts->of[feature].effect_seen);
+    case LEVEL_CLOSED:
+        if (!has_door)
+            return ANSWER_INVISIBLE;
+        if (!enforced || facts->of[feature].advertised || !facts->of[feature].tries)
+            return ANSWER_NOT_TRIED;
+        return facts->of[feature].served ? ANSWER_NO : ANSWER_YES;
+    case FEATURE_LEVELS:
+        break;
+    }
+    return ANSWER_NOT_TRIED;
+}

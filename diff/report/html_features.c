@@ -1,0 +1,140 @@
+/* The feature matrix: advertised is not usable, so each feature has four columns; a letter says what, a colour whether
+ * both machines agree. */
+#include <string.h>
+#include "diff/report/html.h"
+
+static const char letters[FEATURE_LEVELS] = {'A', 'C', 'E', 'X'};
+static const char *const questions[FEATURE_LEVELS] = {
+    "advertised in CPUID", "its MSR or hypercall is accepted", "its effect was seen",
+    "closed when enforced and not advertised"};
+
+static enum feature_answer answer_of(const struct report *report, const struct feature_facts *facts,
+                                     unsigned set, unsigned feature, unsigned level)
+{
+    return feature_answer(&facts[set], feature, level, run_set_enforced(&report->run->sets[set]));
+}
+
+struct tally {
+    unsigned yes[2], no[2], differ, invisible, missing; /* [0] ours, [1] reference */
+};
+
+static bool decided(enum feature_answer answer)
+{
+    return answer == ANSWER_YES || answer == ANSWER_NO;
+}
+
+static struct tally tally_feature(const struct report *report, unsigned feature, unsigned level)
+{
+    struct tally tally = {0};
+
+    for (unsigned set = 0; set < report->run->set_count; set++) {
+        enum feature_answer ours = answer_of(report, report->ours, set, feature, level);
+        enum feature_answer theirs = answer_of(report, report->theirs, set, feature, level);
+
+        tally.yes[0] += ours == ANSWER_YES;
+        tally.no[0] += ours == ANSWER_NO;
+        tally.yes[1] += theirs == ANSWER_YES;
+        tally.no[1] += theirs == ANSWER_NO;
+        tally.differ += decided(ours) && decided(theirs) && ours != theirs;
+        tally.invisible += ours == ANSWER_INVISIBLE;
+        tally.missing += ours == ANSWER_NOT_IMPLEMENTED;
+    }
+    return tally;
+}
+
+static void add_summary_cell(const struct tally *tally, struct text *out)
+{
+    unsigned tried = tally->yes[1] + tally->no[1];
+
+    if (tally->invisible) {
+        text_add(out, "<td class=\"muted\">nothing to see");
+        return;
+    }
+    if (tally->missing) {
+        text_add(out, "<td class=\"muted\">not implemented");
+        return;
+    }
+    if (!tried && !(tally->yes[0] + tally->no[0])) {
+        text_add(out, "<td class=\"muted\">not tried");
+        return;
+    }
+    if (tally->differ)
+        text_format(out, "<td><span class=\"broken\">differs in %u</span>", tally->differ);
+    else
+        text_add(out, "<td><span class=\"holds\">agree</span>");
+    text_format(out, " <span class=\"muted\">yes in %u | %u of %u</span>", tally->yes[0], tally->yes[1],
+                tried);
+}
+
+static void add_summary(const struct report *report, struct text *out)
+{
+    text_add(out, "<div class=\"card scroll\"><table><thead><tr><th>feature");
+    for (unsigned level = 0; level < FEATURE_LEVELS; level++)
+        text_format(out, "<th>%c %s", letters[level], questions[level]);
+    text_add(out, "</tr></thead><tbody>");
+    for (unsigned feature = 0; feature < PV_FEATURES; feature++) {
+        text_format(out, "<tr><th class=\"m\">%s", pv_features[feature].name);
+        for (unsigned level = 0; level < FEATURE_LEVELS; level++) {
+            struct tally tally = tally_feature(report, feature, level);
+
+            add_summary_cell(&tally, out);
+        }
+    }
+    text_add(
+        out,
+        "</tbody></table><p class=\"muted\">yes in <i>ours</i> | <i>reference</i> of the flag sets where the "
+        "reference was asked.</p></div>");
+}
+
+static void add_square(enum feature_answer ours, enum feature_answer theirs, unsigned level, struct text *out)
+{
+    const char *class = "", *title = "not tried on both";
+    char letter = '\0';
+
+    if (decided(ours) && decided(theirs)) {
+        class = ours != theirs ? "d" : ours == ANSWER_YES ? "y" : "o";
+        title = ours != theirs       ? (ours == ANSWER_YES ? "only ours" : "only the reference")
+                : ours == ANSWER_YES ? "both"
+                                     : "neither";
+        letter = ours == theirs && ours == ANSWER_NO ? '-' : letters[level];
+    }
+    text_format(out, "<i%s%s title=\"%s: %s\">", *class ? " class=" : "", class, questions[level], title);
+    if (letter)
+        text_addn(out, &letter, 1);
+    text_add(out, "</i>");
+}
+
+static void add_grid(const struct report *report, struct text *out)
+{
+    text_add(
+        out,
+        "<div class=\"card scroll\"><div class=\"legend\"><span><i class=\"y\">A</i>both do</span><span><i class=\"o\">-</i>"
+        "neither does</span><span><i class=\"d\">C</i>they disagree</span><span>A advertised, C accepted, E effective, "
+        "X closed when enforced; empty: not tried, or nothing to see</span></div><table class=\"grid\"><thead><tr><td>");
+    for (unsigned set = 0; set < report->run->set_count; set++) {
+        text_add(out, "<th>");
+        text_escape(out, report->run->sets[set].name);
+    }
+    text_add(out, "</tr></thead><tbody>");
+    for (unsigned feature = 0; feature < PV_FEATURES; feature++) {
+        text_format(out, "<tr><th class=\"m\">%s", pv_features[feature].name);
+        for (unsigned set = 0; set < report->run->set_count; set++) {
+            text_add(out, "<td><div class=\"cell\">");
+            for (unsigned level = 0; level < FEATURE_LEVELS; level++)
+                add_square(answer_of(report, report->ours, set, feature, level),
+                           answer_of(report, report->theirs, set, feature, level), level, out);
+            text_add(out, "</div>");
+        }
+        text_add(out, "\n");
+    }
+    text_add(out, "</tbody></table></div>");
+}
+
+void html_features(const struct report *report, struct text *out)
+{
+    text_add(
+        out,
+        "<h2 id=\"features\">Features<small>advertised is not usable: each is asked four questions</small></h2>");
+    add_grid(report, out);
+    add_summary(report, out);
+}

@@ -1,0 +1,138 @@
+/* The table for a terminal: differences only, each with its reason, and what to type next. */
+#include "diff/report/report.h"
+
+#include <string.h>
+
+#define ROWS_MAX 40
+
+static const char *paint(bool colours, const char *code)
+{
+    return colours ? code : "";
+}
+
+/* Control bytes from a guest or from QEMU must not reach a terminal. */
+static void add_plain(struct text *out, const char *string, size_t width)
+{
+    size_t shown = 0;
+
+    for (; *string && shown < width; string++, shown++) {
+        char c = (unsigned char)*string < 0x20 || *string == 0x7f ? '?' : *string;
+
+        if (shown + 1 == width && string[1])
+            c = '~';
+        text_addn(out, &c, 1);
+    }
+    for (; shown < width; shown++)
+        text_add(out, " ");
+}
+
+static void add_plain_all(struct text *out, const char *string)
+{
+    add_plain(out, string, strlen(string));
+}
+
+static void add_row(const struct difference_group *group, bool colours, struct text *out)
+{
+    const struct check *check = group->first;
+    bool known = check->verdict == VERDICT_KNOWN;
+
+    text_add(out, "  ");
+    text_add(out, paint(colours, known ? "\x1b[33m" : "\x1b[31m"));
+    add_plain(out, known ? "known" : "DIFF", 6);
+    text_add(out, paint(colours, "\x1b[0m"));
+    add_plain(out, check_kind_name(check->kind), 10);
+    text_add(out, " ");
+    add_plain(out, check->kind == CHECK_CPUID || !*check->text ? check->what : check->text, 40);
+    text_add(out, " ours ");
+    add_plain(out, check->ours, 24);
+    text_add(out, " ref ");
+    add_plain(out, check->theirs, 24);
+    text_add(out, " ");
+    add_plain_all(out, check->rule);
+    if (*check->bits) {
+        text_add(out, "  ");
+        add_plain_all(out, check->bits);
+    }
+    if (known) {
+        text_add(out, "  ");
+        add_plain_all(out, check->known);
+    }
+    text_add(out, "\n");
+    text_add(out, paint(colours, "\x1b[2m"));
+    text_add(out, "        in ");
+    add_plain_all(out, check->scenario);
+    text_add(out, " under ");
+    add_plain_all(out, check->flags);
+    if (group->count > 1)
+        text_format(out, " and %u more flag sets", group->count - 1);
+    text_add(out, paint(colours, "\x1b[0m"));
+    text_add(out, "\n");
+}
+
+static void add_rows(const struct report *report, enum verdict verdict, bool colours, struct text *out)
+{
+    uint32_t count = report->group_count[verdict];
+
+    for (uint32_t i = 0; i < count && i < ROWS_MAX; i++)
+        add_row(&report->groups[verdict][i], colours, out);
+    if (count > ROWS_MAX)
+        text_format(out, "  and %u more: see the report\n", count - ROWS_MAX);
+}
+
+static void add_kinds(const struct report *report, struct text *out)
+{
+    text_add(out, "             equal    known  different  not compared\n");
+    for (unsigned kind = 0; kind < CHECK_KINDS; kind++) {
+        const uint32_t *by = report->counts.by[kind];
+
+        text_format(out, "  %-10s%6u   %6u     %6u        %6u\n", check_kind_name(kind), by[VERDICT_EQUAL],
+                    by[VERDICT_KNOWN], by[VERDICT_DIFFERENT], by[VERDICT_NOT_COMPARED]);
+    }
+}
+
+static void add_stale(const struct report *report, struct text *out)
+{
+    for (unsigned i = 0; i < report->known.count; i++)
+        if (known_is_stale(&report->known.entries[i])) {
+            text_add(out, "  stale: known difference '");
+            add_plain_all(out, report->known.entries[i].name);
+            text_format(out, "' (line %u) matched nothing: remove it or explain it anew\n",
+                        report->known.entries[i].line);
+        }
+}
+
+static void add_broken_sets(const struct report *report, struct text *out)
+{
+    for (unsigned i = 0; i < report->run->set_count; i++) {
+        const struct run_set *set = &report->run->sets[i];
+        const char *error = *set->theirs.error ? set->theirs.error : set->ours.error;
+
+        if (!*error)
+            continue;
+        text_add(out, "  ");
+        add_plain_all(out, set->name);
+        text_add(out, *set->theirs.error ? ": reference: " : ": ours: ");
+        add_plain_all(out, error);
+        text_add(out, "\n");
+    }
+}
+
+void report_terminal(const struct report *report, bool colours, struct text *out)
+{
+    uint32_t different = check_total(&report->counts, VERDICT_DIFFERENT);
+
+    text_format(out, "paravane %s  vs  ", report->run->version);
+    report_reference_title(report, out);
+    text_format(out, "    %u flag sets, %u scenarios, %zu checks\n", report->run->set_count,
+                report->run->scenario_count, report->checks.count);
+    text_format(out, "%s  DIFFERENT  %u%s     known %u     equal %u     not compared %u\n\n",
+                paint(colours, different ? "\x1b[1;31m" : "\x1b[1;32m"), different, paint(colours, "\x1b[0m"),
+                check_total(&report->counts, VERDICT_KNOWN), check_total(&report->counts, VERDICT_EQUAL),
+                check_total(&report->counts, VERDICT_NOT_COMPARED));
+    add_kinds(report, out);
+    text_add(out, "\n");
+    add_rows(report, VERDICT_DIFFERENT, colours, out);
+    add_rows(report, VERDICT_KNOWN, colours, out);
+    add_broken_sets(report, out);
+    add_stale(report, out);
+}
