@@ -64,7 +64,7 @@ static const struct argp argp = {
     "  pv-fuzz show crash-1f3870be\n"
     "  pv-fuzz show --binary -o seed.bin seed.pv\n"
     "  pv-fuzz show - < seed.bin\n\n"
-    "Exit status: 0 done, 2 wrong usage or not a program.",
+    "Exit status: 0 done, 2 wrong usage or not a program, 3 the output cannot be written.",
     NULL,
     NULL,
     NULL,
@@ -76,7 +76,7 @@ static void list_actions(FILE *out)
         const struct op_info *op = op_info(i);
 
         if (i != OP_NOTE)
-            fprintf(out, "%s%s %s\n", op->host ? "!" : "", op->word, op_usage(op).text);
+            fprintf(out, "%s%s%s%s\n", op->host ? "!" : "", op->word, op->args ? " " : "", op_usage(op).text);
     }
     fputs("\nBefore a guest action: @VCPU and a mode, as in '@1 cpl3 { rdtsc }'. Modes:", out);
     for (unsigned i = MODE_64 + 1; i < MODE_COUNT; i++)

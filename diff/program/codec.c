@@ -1,5 +1,5 @@
-/* Binary form of programs (ARCHITECTURE.md, "Program, binary form"): a strict or forgiving header, then a body in which
- * every byte string is a program.
+/* Binary form of programs, version 1, defined here: a strict or forgiving header, then a body in which every byte string
+ * is a program.
  *
  *   header, 16 bytes: 0x89 'P' 'V', version, vcpus, machine bits, ram_pages - 1 (2), features (4), hints (4)
  *   action: opcode; guest actions: context, bits 3:0 vcpu, 6:4 mode; then the operands of its op table row

@@ -83,22 +83,23 @@ static void load_registers(struct step *step, const struct frame *frame)
             gpr[i] = (uint32_t)gpr[i];
 }
 
-static void report_registers(struct step *step, const struct frame *frame, const uint64_t before[GPRS],
-                             bool done)
+/* before becomes what the registers should be now: whatever else differs has changed against the rules. */
+static void report_registers(struct step *step, const struct frame *frame, uint64_t before[GPRS], bool done)
 {
     static const uint8_t order[4] = {RAX, RBX, RCX, RDX};
     const uint64_t *gpr = step->vcpu->regs.gpr;
-    uint32_t writes = done ? frame->writes : 0;
 
+    for (unsigned i = 0; done && i < 4; i++)
+        if (frame->writes & BIT(order[i]))
+            step->outcome->regs[i] = before[order[i]] = gpr[order[i]];
+    if (!memcmp(gpr, before, GPRS * sizeof(*gpr)))
+        return;
     for (unsigned i = 0; i < GPRS; i++)
-        if (gpr[i] != before[i] && !(writes & BIT(i)))
+        if (gpr[i] != before[i])
             step->outcome->changed |= BIT(i);
-    for (unsigned i = 0; i < 4; i++)
-        if (writes & BIT(order[i]))
-            step->outcome->regs[i] = gpr[order[i]];
 }
 
-/* Instructions that exit to the VMM with all their registers. */
+/* Instructions that exit to the VMM with all their registers. MSRs outside of ring 0 fault there, too (GEN-1). */
 static struct trap intercepted(struct step *step, const struct frame *frame,
                                struct trap (*call)(struct step *step))
 {
@@ -117,15 +118,14 @@ static struct trap call_cpuid(struct step *step)
     return intercept_cpuid(step->vcpu);
 }
 
-/* GEN-1: outside of ring 0 the CPU faults before KVM hears of it. */
 static struct trap call_rdmsr(struct step *step)
 {
-    return vcpu_cpl(step->vcpu) ? GP0 : intercept_rdmsr(step->vcpu);
+    return intercept_rdmsr(step->vcpu);
 }
 
 static struct trap call_wrmsr(struct step *step)
 {
-    return vcpu_cpl(step->vcpu) ? GP0 : intercept_wrmsr(step->vcpu);
+    return intercept_wrmsr(step->vcpu);
 }
 
 /* HC-10: the foreign form is rewritten in guest memory and runs again, natively. */

@@ -1,4 +1,4 @@
-/* Text form of programs: a header, then one action a line (ARCHITECTURE.md, "Program, text form").
+/* Text form of programs, version 1, defined here: a header, then one action a line.
  *
  *   line   = [action | mode "{" | "}"] ["#" comment]
  *   action = ["@" vcpu] [mode] ["{"] word operand... ["}"]
