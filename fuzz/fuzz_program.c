@@ -113,8 +113,10 @@ static void run_restored(const struct program *program, uint32_t at)
 
     for (uint32_t i = 0; i < program->count; i++) {
         fuzz_run.action = i;
-        if (i == at)
+        if (i == at) {
             direct_machine_step(machine, &save, &outcome);
+            machine->index--; /* outcomes count actions, and the program does not have this one */
+        }
         direct_machine_step(machine, &program->actions[i], &outcome);
         if (memcmp(&outcome, &fuzz.outcomes[i], sizeof(outcome)))
             fuzz_fail(
