@@ -286,6 +286,7 @@ static void run_configured(struct soft_vm *sv, struct soft_machine *sm, const st
                                      .clear_ram = clear_ram,
                                      .host_action = host_action,
                                      .cancelled = is_cancelled,
+                                     .runs_in_pump = true,
                                      .hlt_ns = HLT_NS};
     run_programs(sv, item, result);
     soft_destroy(sv->soft);

@@ -12,8 +12,10 @@
 #define BOOT_NS     5000000000ull
 #define ACTION_NS   2000000000ull
 #define HLT_NS      200000000ull
+#define LOOK_US     20
 #define SAMPLES_END UINT32_MAX
 #define FORCED      0x80
+#define COMMAND_SEQ 1u
 
 struct run {
     struct mailbox_host *host;
@@ -65,6 +67,8 @@ static int turn(struct run *run)
         return fail(run, -EINTR, "cancelled");
     if (!run->host->pump(run->host->ctx, why))
         return fail(run, -EIO, why[0] ? why : "the VM is gone");
+    if (!run->host->runs_in_pump && !run->host->urgent)
+        pause_us(LOOK_US);
     return 0;
 }
 
@@ -79,15 +83,6 @@ static int wait_for_boot(struct run *run, uint32_t boots_before)
         err = turn(run);
     }
     return err;
-}
-
-static int restart(struct run *run)
-{
-    uint32_t boots = run->m->boots;
-
-    if (run->host->restart(run->host->ctx))
-        return fail(run, -EIO, "the VM could not be reset");
-    return wait_for_boot(run, boots);
 }
 
 static void clear_ram(struct run *run)
@@ -135,28 +130,57 @@ static void set_deadline(struct run *run, uint32_t index)
                        (hlt ? or_default(host->hlt_ns, HLT_NS) : or_default(host->action_ns, ACTION_NS));
 }
 
-static int begin(struct run *run)
+/* Everything in the mailbox that is ours to say, so that the probe goes on at action next after a reset, whatever the
+ * guest did to the mailbox before. */
+static void publish(struct run *run, uint32_t next)
 {
     struct mailbox *m = run->m;
     bool smp = run->program->config.vcpus > 1 && run->host->vcpus > 1;
+
+    fill_actions(run);
+    m->version = 1;
+    m->command_seq = COMMAND_SEQ;
+    m->done_seq = 0;
+    m->count = run->program->count;
+    m->vcpus = smp ? run->host->vcpus : 1;
+    m->host_seq = run->served_seq;
+    m->host_ack = run->served_seq - 1; /* not what a probe that waits before the reset waits for */
+    m->native = run->host->native_vmcall ? 0 : 1;
+    m->next = next;
+    atomic_thread_fence(memory_order_seq_cst);
+    m->magic = MAILBOX_MAGIC;
+}
+
+static int restart(struct run *run)
+{
+    uint32_t boots = run->m->boots;
+
+    if (run->host->restart(run->host->ctx))
+        return fail(run, -EIO, "the VM could not be reset");
+    return wait_for_boot(run, boots);
+}
+
+static int restart_at(struct run *run, uint32_t next)
+{
+    run->position = next;
+    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+    publish(run, next);
+    return restart(run);
+}
+
+/* The probe waits for its magic while the memory of the program before is cleared. */
+static int begin(struct run *run)
+{
     int err;
 
-    m->magic = 0;
-    m->boots = 0;
+    run->m->magic = 0;
     err = restart(run);
     if (err)
         return err;
     clear_ram(run);
-    memset(m, 0, sizeof(*m));
-    fill_actions(run);
-    m->version = 1;
-    m->count = run->program->count;
-    m->vcpus = smp ? run->host->vcpus : 1;
-    m->native = run->host->native_vmcall ? 0 : 1;
-    m->command_seq = 1;
-    atomic_thread_fence(memory_order_seq_cst);
-    m->magic = MAILBOX_MAGIC;
+    memset(run->m, 0, sizeof(*run->m));
     run->deadline_ns = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+    publish(run, 0);
     return 0;
 }
 
@@ -204,8 +228,7 @@ static int do_host_action(struct run *run, uint32_t index)
             return 0;
         }
         decide(run, index, OUTCOME_HOST, 0);
-        run->m->next = index + 1; /* there the probe goes on by itself */
-        return restart(run);
+        return restart_at(run, index + 1);
     default:
         err = run->host->host_action(run->host->ctx, action);
         decide(run, index, err == -ENOTSUP ? OUTCOME_UNSUPPORTED : OUTCOME_HOST, err);
@@ -347,10 +370,7 @@ static int get_over_hang(struct run *run, const char *how)
                  "action %u %s, the %uth time that one hung; the rest did not run", index, how, run->hangs);
         return 1;
     }
-    run->position = index + 1;
-    run->m->next = index + 1;
-    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
-    return restart(run);
+    return restart_at(run, index + 1);
 }
 
 /* Looks at the probe once and serves what it waits for. 1: the program is over. */
@@ -359,7 +379,7 @@ static int look(struct run *run)
     struct mailbox *m = run->m;
     uint32_t state = m->state, seq = m->host_seq, index, before = run->position;
 
-    if (m->done_seq == 1)
+    if (m->done_seq == COMMAND_SEQ)
         return 1;
     if (state == PROBE_PANIC)
         return get_over_hang(run, "broke the probe");

@@ -28,6 +28,8 @@ struct mailbox_host {
     int (*host_action)(void *ctx, const struct action *action);
     /* Asked often; NULL: never. */
     bool (*cancelled)(void *ctx);
+    bool
+        runs_in_pump; /* the VM moves in pump alone; else it runs beside us, and we sleep a little between looks */
     /* Set by mailbox_run while the guest takes a clock sample: pump should neither sleep nor run long. */
     bool urgent;
     /* Deadlines in ns of CLOCK_MONOTONIC; 0 takes the default in brackets. */

@@ -6,11 +6,12 @@
 #define ICR_SIPI_OTHERS (0xc4600u | PROBE_SIPI_PAGE >> 12)
 #define APIC_ICR        0x300
 
-/* TSC cycles, about twice the nanoseconds: generous where a nested machine needs 0.1 ms for an exit. */
+/* TSC cycles, about twice the nanoseconds: generous where a nested machine needs 0.1 ms for an exit, and where a busy
+ * host leaves a vCPU waiting for a CPU. */
 #define INIT_CYCLES   1000000u
 #define ONLINE_CYCLES 4000000000u /* all APs have come */
-#define RUN_CYCLES    2000000000u /* an AP's action */
-#define WAKE_CYCLES   20000000u   /* a halted AP that was woken */
+#define RUN_CYCLES    1000000000u /* an AP's action; until it is free for the next */
+#define WAKE_CYCLES   100000000u  /* a halted AP that was woken */
 #define HALT_CYCLES   400000u     /* from a frame being entered to HLT */
 
 #define NOT_NUMBERED UINT32_MAX
@@ -136,7 +137,7 @@ static void settle_other(struct cpu *cpu)
         return;
     }
     cpu->ping++;
-    wait_for(&cpu->pong, cpu->ping, WAKE_CYCLES);
+    wait_for(&cpu->pong, cpu->ping, RUN_CYCLES);
 }
 
 void smp_settle(void)
@@ -152,7 +153,7 @@ static bool hand_over(struct cpu *cpu, uint32_t index)
 {
     struct mailbox *m = mailbox();
 
-    if (!wait_free(cpu, WAKE_CYCLES))
+    if (!wait_free(cpu, RUN_CYCLES))
         return false;
     m->outcomes[index] = (struct outcome){.status = OUTCOME_TIMEOUT};
     barrier();
@@ -189,9 +190,10 @@ void smp_work(struct cpu *cpu)
     cpu->program_if = false;
     cpu->entered = 0;
     cpu->present = 1;
+    if (cpu->vcpu != NOT_NUMBERED) /* here again: what it did when the INIT came is over */
+        m->ap_done[cpu->vcpu] = m->ap_go[cpu->vcpu];
     while ((vcpu = cpu->vcpu) == NOT_NUMBERED)
         pause();
-    m->ap_done[vcpu] = m->ap_go[vcpu]; /* what it did when an INIT came is over */
     for (;;) {
         uint32_t go = m->ap_go[vcpu];
 

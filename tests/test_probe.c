@@ -1,0 +1,331 @@
+/* The probe inside real machines: the same programs on QEMU's TCG and on our software vCPU, with outcomes that any
+ * x86 gives. Decisions 10, 11, 16, 18. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "diff/machine/machine.h"
+
+#define HEAD(vcpus) "paravane 1\nvcpus " #vcpus "\nram 64\nirqchip kernel\n\n"
+
+struct ran {
+    struct program program;
+    struct run_result result;
+    struct transcript *t;
+};
+
+/* Skips the test where QEMU is not installed. */
+static void run(struct ran *r, enum machine_kind kind, const char *smp, const char *text)
+{
+    struct program_error error;
+    struct run_item item = {.programs = &r->program, .program_count = 1};
+    struct machine *machine;
+    char why[240];
+    int err;
+
+    program_init(&r->program);
+    cr_assert(eq(int, program_parse(&r->program, text, strlen(text), &error), 0), "%u:%u: %s", error.line,
+              error.column, error.message);
+    item.flags = (struct flag_set){.name = "test",
+                                   .cpu = "qemu64",
+                                   .machine = kind == MACHINE_SOFT ? "pc" : "microvm",
+                                   .smp = smp,
+                                   .memory = "64M"};
+    err = machine_open(&machine, kind, 0, NULL, NULL, why);
+    if (err == -ENOENT)
+        cr_skip_test("%s", why);
+    cr_assert(eq(int, err, 0), "%s", why);
+    cr_assert(eq(int, machine_run(machine, &item, 1, &r->result), 0));
+    cr_assert(eq(str, r->result.error, ""));
+    r->t = &r->result.transcripts[0];
+    cr_assert(eq(u32, r->t->count, r->program.count));
+    machine_close(machine);
+}
+
+static void release(struct ran *r)
+{
+    run_result_free(&r->result, 1);
+    program_free(&r->program);
+}
+
+/* The outcome of the nth action that is not a note, from 0. */
+static const struct outcome *nth(const struct ran *r, unsigned n)
+{
+    for (uint32_t i = 0; i < r->program.count; i++)
+        if (r->program.actions[i].op != OP_NOTE && n-- == 0)
+            return &r->t->outcomes[i];
+    cr_fatal("the program has no such action");
+    return NULL;
+}
+
+static void expect_ok(const struct ran *r, unsigned n, uint64_t rax)
+{
+    const struct outcome *o = nth(r, n);
+
+    cr_assert(eq(u8, o->status, OUTCOME_OK), "action %u: vector %u", n, o->vector);
+    cr_assert(eq(u64, o->regs[0], rax), "action %u", n);
+    cr_assert(eq(u32, o->changed, 0), "action %u", n);
+}
+
+static void expect_fault(const struct ran *r, unsigned n, unsigned vector, uint32_t error)
+{
+    const struct outcome *o = nth(r, n);
+
+    cr_assert(eq(u8, o->status, OUTCOME_FAULT), "action %u", n);
+    cr_assert(eq(u8, o->vector, vector), "action %u", n);
+    cr_assert(eq(u32, o->error, error), "action %u", n);
+    cr_assert(eq(u32, o->rip_delta, 0), "action %u", n);
+    cr_assert(eq(u32, o->changed, 0), "action %u", n);
+}
+
+#define MODES 7
+static const char *const modes[MODES] = {"", "cpl3", "compat", "compat-cpl3", "m32", "m32-cpl3", "m16"};
+static const bool user[MODES] = {false, true, false, true, false, true, false};
+
+static void memory_in_every_mode(enum machine_kind kind)
+{
+    char text[4096] = HEAD(1);
+    struct ran r;
+
+    for (unsigned i = 0; i < MODES; i++) {
+        size_t at = strlen(text);
+
+        snprintf(text + at, sizeof(text) - at,
+                 "%s store64 ram+%u 0x1122334455667788\n%s load64 ram+%u\n%s load32 ram+%u\n"
+                 "%s load16 ram+%u\n%s load8 ram+%u\n%s fill ram+%u 3 0xab\n%s dump ram+%u 6\n",
+                 modes[i], 64 * i, modes[i], 64 * i, modes[i], 64 * i + 1, modes[i], 64 * i + 1, modes[i],
+                 64 * i + 2, modes[i], 64 * i + 9, modes[i], 64 * i + 7);
+    }
+    run(&r, kind, "1", text);
+    for (unsigned i = 0; i < MODES; i++) {
+        const struct outcome *dump = nth(&r, 7 * i + 6);
+
+        expect_ok(&r, 7 * i, 0);
+        expect_ok(&r, 7 * i + 1, 0x1122334455667788);
+        expect_ok(&r, 7 * i + 2, 0x44556677);
+        expect_ok(&r, 7 * i + 3, 0x6677);
+        expect_ok(&r, 7 * i + 4, 0x66);
+        expect_ok(&r, 7 * i + 5, 0);
+        cr_assert(eq(u8, dump->data_len, 6));
+        cr_assert(eq(int, memcmp(dump->data, "\x11\x00\xab\xab\xab\x00", 6), 0), "mode %u", i);
+    }
+    release(&r);
+}
+
+static void privilege_in_every_mode(enum machine_kind kind)
+{
+    char text[4096] = HEAD(1);
+    struct ran r;
+
+    for (unsigned i = 0; i < MODES; i++) {
+        size_t at = strlen(text);
+
+        snprintf(text + at, sizeof(text) - at,
+                 "%s cpuid 0\n%s rdmsr 0x1b\n%s wrmsr 0x277 0x0007040600070406\n%s sti\n%s cli\n", modes[i],
+                 modes[i], modes[i], modes[i], modes[i]);
+    }
+    run(&r, kind, "1", text);
+    for (unsigned i = 0; i < MODES; i++) {
+        cr_assert(eq(u8, nth(&r, 5 * i)->status, OUTCOME_OK), "mode %u", i);
+        cr_assert(eq(u32, nth(&r, 5 * i)->rip_delta, 2));
+        if (user[i]) {
+            for (unsigned k = 1; k < 5; k++)
+                expect_fault(&r, 5 * i + k, 13, 0);
+            continue;
+        }
+        expect_ok(&r, 5 * i + 1, 0xfee00900);
+        expect_ok(&r, 5 * i + 2, 0);
+        expect_ok(&r, 5 * i + 3, 0);
+        cr_assert(eq(u8, nth(&r, 5 * i + 3)->flags, OUTCOME_F_IF), "mode %u", i);
+        cr_assert(eq(u8, nth(&r, 5 * i + 4)->flags, 0), "mode %u", i);
+    }
+    release(&r);
+}
+
+static void faults_are_outcomes(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "1",
+        HEAD(1) "load64 0x180000000\ncpl3 { store8 0x180000000 1 }\nload8 0x800000000000\ncpl3 { hlt }\n"
+                "wrmsr 0x1b 0xffffffffffffffff\nload8 ram\n");
+    expect_fault(&r, 0, 14, 0);
+    cr_assert(eq(u64, nth(&r, 0)->cr2, 0x180000000));
+    expect_fault(&r, 1, 14, 6);
+    expect_fault(&r, 2, 13, 0);
+    expect_fault(&r, 3, 13, 0);
+    if (kind == MACHINE_SOFT)
+        expect_fault(&r, 4, 13, 0); /* TCG ignores reserved bits there */
+    expect_ok(&r, 5, 0);
+    release(&r);
+}
+
+static void expect_event(const struct ran *r, unsigned vcpu, unsigned n, unsigned vector)
+{
+    cr_assert(lt(u32, n, r->t->event_count[vcpu]), "vCPU %u had %u events", vcpu, r->t->event_count[vcpu]);
+    cr_assert(eq(u8, r->t->events[vcpu][n].vector, vector));
+}
+
+static void interrupts_in_every_mode(enum machine_kind kind)
+{
+    char text[4096] = HEAD(1) "apic-write 0xf0 0x1ff\nsti\n";
+    struct ran r;
+
+    for (unsigned i = 0; i < MODES; i++) {
+        size_t at = strlen(text);
+
+        snprintf(text + at, sizeof(text) - at, "%s ipi 0 0x%x\neoi\n", modes[i], 0x40040 + 0x11 * i);
+    }
+    run(&r, kind, "1", text);
+    cr_assert(eq(u32, r.t->event_count[0], MODES));
+    for (unsigned i = 0; i < MODES; i++) {
+        expect_ok(&r, 2 + 2 * i, 0);
+        expect_event(&r, 0, i, 0x40 + 0x11 * i);
+    }
+    release(&r);
+}
+
+static void cli_holds_interrupts_back(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "1", HEAD(1) "apic-write 0xf0 0x1ff\nipi 0 0x40051\nipi 0 0x40061\nnop\nsti\neoi\neoi\n");
+    cr_assert(eq(u32, r.t->event_count[0], 2));
+    expect_event(&r, 0, 0, 0x61);
+    cr_assert(eq(u8, r.program.actions[r.t->events[0][0].after].op, OP_STI));
+    expect_event(&r, 0, 1, 0x51);
+    cr_assert(eq(u8, r.program.actions[r.t->events[0][1].after].op, OP_EOI));
+    release(&r);
+}
+
+static void a_halted_vcpu_says_what_woke_it(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "2",
+        HEAD(2) "@1 apic-write 0xf0 0x1ff\n@1 sti\n@1 hlt\nnop\nipi 1 0x71\n@1 eoi\n@1 apic-read 0x20\n"
+                "@1 cpl3 { load8 ram }\n@1 m16 { store8 ram 7 }\nload8 ram\n");
+    expect_ok(&r, 2, 0x71);
+    cr_assert(eq(u8, r.program.actions[nth(&r, 2)->regs[1]].op, OP_IPI));
+    expect_event(&r, 1, 0, 0x71);
+    expect_ok(&r, 6, 0x1000000);
+    expect_ok(&r, 7, 0);
+    expect_ok(&r, 9, 7);
+    release(&r);
+}
+
+static void a_hlt_that_nothing_ends_costs_itself_alone(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "2", HEAD(2) "store8 ram 1\nhlt\nload8 ram\n@1 hlt\n@1 load8 ram\nload8 ram\n");
+    cr_assert(eq(u8, nth(&r, 1)->status, OUTCOME_TIMEOUT));
+    expect_ok(&r, 2, 1); /* after the reset that got over it, RAM is kept */
+    cr_assert(eq(u8, nth(&r, 3)->status, OUTCOME_TIMEOUT));
+    cr_assert(eq(u8, nth(&r, 4)->status, OUTCOME_TIMEOUT));
+    expect_ok(&r, 5, 1);
+    release(&r);
+}
+
+static void reset_goes_on_behind_itself(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "2",
+        HEAD(
+            2) "store64 ram 0x1234\nwrmsr 0xc0000102 0x55\n@1 wrmsr 0xc0000102 0x66\nsti\n!reset\nload64 ram\n"
+               "rdmsr 0xc0000102\n@1 rdmsr 0xc0000102\nnop\n!reset\n!reset\nload64 ram\n");
+    cr_assert(eq(u8, nth(&r, 4)->status, OUTCOME_HOST));
+    expect_ok(&r, 5, 0x1234);
+    expect_ok(&r, 6, 0);
+    expect_ok(&r, 7, 0);
+    cr_assert(eq(u8, nth(&r, 8)->flags, 0)); /* IF is clear again */
+    cr_assert(eq(u8, nth(&r, 9)->status, OUTCOME_HOST));
+    expect_ok(&r, 11, 0x1234);
+    release(&r);
+}
+
+static void host_actions_are_done(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "1",
+        HEAD(
+            1) "!advance 1ms\n!pause\nload8 ram\n!advance 2ms\n!resume\nstore8 ram 9\n!advance 3d\nload8 ram\n!pause\n");
+    cr_assert(eq(u8, nth(&r, 0)->status, OUTCOME_HOST));
+    cr_assert(eq(u8, nth(&r, 1)->status, OUTCOME_HOST));
+    cr_assert(eq(u8, nth(&r, 2)->status, OUTCOME_UNSUPPORTED)); /* nothing runs while the VM is paused */
+    cr_assert(eq(u8, nth(&r, 3)->status, OUTCOME_HOST));
+    cr_assert(eq(u8, nth(&r, 4)->status, OUTCOME_HOST));
+    cr_assert(eq(u8, nth(&r, 6)->status, OUTCOME_UNSUPPORTED)); /* days are not waited for */
+    expect_ok(&r, 7, 9);
+    cr_assert(eq(str, r.t->stopped, ""));
+    release(&r);
+}
+
+static void a_vcpu_that_is_not_there_is_not_compared(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "1", HEAD(2) "@1 load8 ram\nload8 ram\n");
+    cr_assert(eq(u8, nth(&r, 0)->status, OUTCOME_UNSUPPORTED));
+    expect_ok(&r, 1, 0);
+    release(&r);
+}
+
+static void clock_samples_lie_between_two_readings(enum machine_kind kind)
+{
+    struct ran r;
+
+    /* A record that nobody updates: version 2, system_time 7. */
+    run(&r, kind, "1", HEAD(1) "store32 ram 2\nstore64 ram+16 7\nclock ram 5\nclock ram 1\n");
+    cr_assert(eq(u8, nth(&r, 2)->status, OUTCOME_OK));
+    cr_assert(eq(u32, r.t->sample_run_count, 2));
+    cr_assert(eq(u32, r.t->sample_count, 6));
+    for (unsigned i = 0; i < 6; i++) {
+        const struct clock_sample *s = &r.t->samples[i];
+
+        cr_assert(eq(u32, s->version, 2));
+        cr_assert(eq(u64, s->system_time, 7));
+        cr_assert(le(u64, s->before_ns, s->after_ns));
+        cr_assert(i == 0 || r.t->samples[i - 1].after_ns <= s->before_ns);
+        cr_assert(i == 0 || r.t->samples[i - 1].tsc < s->tsc);
+    }
+    release(&r);
+}
+
+static void a_program_that_overwrites_the_mailbox_is_survived(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "1", HEAD(1) "store8 ram 5\nfill 0x100000 400 0xff\nload8 ram\n!advance 1ms\nload8 ram\n");
+    cr_assert(eq(u8, nth(&r, 1)->status, OUTCOME_TIMEOUT));
+    expect_ok(&r, 2, 5);
+    cr_assert(eq(u8, nth(&r, 3)->status, OUTCOME_HOST));
+    expect_ok(&r, 4, 5);
+    release(&r);
+}
+
+#define ON_BOTH(name)                                                                                        \
+    Test(probe_tcg, name)                                                                                    \
+    {                                                                                                        \
+        name(MACHINE_QEMU_TCG);                                                                              \
+    }                                                                                                        \
+    Test(probe_soft, name)                                                                                   \
+    {                                                                                                        \
+        name(MACHINE_SOFT);                                                                                  \
+    }
+
+ON_BOTH(memory_in_every_mode)
+ON_BOTH(privilege_in_every_mode)
+ON_BOTH(faults_are_outcomes)
+ON_BOTH(interrupts_in_every_mode)
+ON_BOTH(cli_holds_interrupts_back)
+ON_BOTH(a_halted_vcpu_says_what_woke_it)
+ON_BOTH(a_hlt_that_nothing_ends_costs_itself_alone)
+ON_BOTH(reset_goes_on_behind_itself)
+ON_BOTH(host_actions_are_done)
+ON_BOTH(a_vcpu_that_is_not_there_is_not_compared)
+ON_BOTH(clock_samples_lie_between_two_readings)
+ON_BOTH(a_program_that_overwrites_the_mailbox_is_survived)
