@@ -46,6 +46,19 @@ static void change_operand(struct action *action, struct rng *rng)
         action->args[arg].value ^= 1ull << rng_below(rng, rng_below(rng, 2) ? 8 : 64);
 }
 
+/* As the target reads it, without what no machine acts on. */
+static void load(struct program *program, const uint8_t *data, size_t size)
+{
+    uint32_t kept = 0;
+
+    program_init(program);
+    program_decode_total(program, data, size);
+    for (uint32_t i = 0; i < program->count; i++)
+        if (program->actions[i].op != OP_NOTE && program->actions[i].op != OP_NOP)
+            program->actions[kept++] = program->actions[i];
+    program->count = kept;
+}
+
 static void mutate_once(struct program *program, struct rng *rng)
 {
     struct action fresh;
@@ -103,8 +116,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 
     if (rng_below(&rng, 2))
         return LLVMFuzzerMutate(data, size, max_size);
-    program_init(&program);
-    program_decode_total(&program, data, size);
+    load(&program, data, size);
     if (program.config.vcpus > FUZZ_VCPUS_MAX)
         program.config.vcpus = FUZZ_VCPUS_MAX;
     for (unsigned times = 1 + rng_below(&rng, 4); times; times--)
@@ -122,14 +134,11 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8
     struct program head, tail;
     size_t size;
 
-    program_init(&head);
-    program_init(&tail);
-    program_decode_total(&head, data1, size1);
-    program_decode_total(&tail, data2, size2);
+    load(&head, data1, size1);
+    load(&tail, data2, size2);
     head.count = rng_below(&rng, head.count + 1);
     for (uint32_t i = rng_below(&rng, tail.count + 1); i < tail.count && head.count < ACTIONS_MAX; i++)
-        if (tail.actions[i].op != OP_NOTE) /* its text belongs to the other program */
-            program_add(&head, &tail.actions[i]);
+        program_add(&head, &tail.actions[i]);
     size = store(&head, out, 0, max_size);
     program_free(&head);
     program_free(&tail);

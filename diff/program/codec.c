@@ -283,10 +283,21 @@ static void put_action(struct writer *w, const struct program *program, const st
         put_operand(w, op->kinds[i], &action->args[i]);
 }
 
+/* Bytes that are surely enough. Notes are counted one by one: actions may share one. */
+static size_t encoded_most(const struct program *program)
+{
+    size_t most = PROGRAM_HEADER_SIZE + (size_t)program->count * (2 + PROGRAM_ARGS * 9);
+
+    for (uint32_t i = 0; i < program->count; i++)
+        if (program->actions[i].op == OP_NOTE)
+            most += strlen(program->notes + program->actions[i].note);
+    return most;
+}
+
 int program_encode(const struct program *program, uint8_t **out, size_t *len)
 {
     const struct program_config *config = &program->config;
-    size_t most = PROGRAM_HEADER_SIZE + program->notes_size + (size_t)program->count * (2 + PROGRAM_ARGS * 9);
+    size_t most = encoded_most(program);
     struct writer w;
 
     *out = malloc(most);
