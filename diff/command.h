@@ -11,11 +11,15 @@ enum exit_status {
     EXIT_USAGE = 2,
     EXIT_MISSING = 3, /* something is needed here; the message names the fix */
     EXIT_OURS = 4,    /* our own fault */
+    EXIT_INTERRUPTED = 130, /* Ctrl-C: nothing was stored or written */
 };
 
 /* argv[0] is "pv-diff NAME", for messages. Each returns an enum exit_status, or a status that it passes on. */
 int cmd_doctor(int argc, char **argv);
 int cmd_box(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_report(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
 
 /* For machines: shows steps on stderr when that is a terminal; Ctrl-C asks them to stop. */
 struct progress terminal_progress(void);

@@ -10,6 +10,9 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
+    {"run", cmd_run, "run scenarios under flag sets on both machines and compare"},
+    {"report", cmd_report, "show a stored run again, or write its report"},
+    {"compare", cmd_compare, "say what is new and what is gone between two stored runs"},
     {"doctor", cmd_doctor, "say which machines work on this host, and how to mend the others"},
     {"box", cmd_box, "fetch the box's kernel (build), or run a command inside the box (exec)"},
 };
@@ -24,7 +27,7 @@ static void print_help(FILE *out)
     for (unsigned i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fprintf(out, "\nExit status: 0 nothing unexpected; 1 an unexplained difference; 2 wrong usage;\n"
-                 "3 something needed is missing here, named with the fix; 4 our own fault.\n");
+                 "3 something needed is missing here, named with the fix; 4 our own fault;\n130 interrupted.\n");
 }
 
 int main(int argc, char **argv)

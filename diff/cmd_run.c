@@ -1,0 +1,321 @@
+/* pv-diff run: scenarios under flag sets, on our VMM and on the reference, judged and stored. */
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "diff/command.h"
+#include "diff/corpus.h"
+#include "diff/execute.h"
+#include "diff/matrix.h"
+#include "diff/present.h"
+#include "diff/report/store.h"
+
+#define LIST_MAX 64
+
+struct list {
+    const char *items[LIST_MAX];
+    unsigned count;
+};
+
+struct options {
+    struct list cpus, matrices, scenarios;
+    const char *machine, *smp, *memory, *reference, *known, *store;
+    struct presentation show;
+};
+
+enum {
+    KEY_CPU = 0x100,
+    KEY_MATRIX,
+    KEY_SCENARIO,
+    KEY_MACHINE,
+    KEY_SMP,
+    KEY_REFERENCE,
+    KEY_KNOWN,
+    KEY_STORE,
+    KEY_JSON,
+    KEY_STRICT
+};
+
+static const struct argp_option argp_options[] = {
+    {"cpu", KEY_CPU, "SPEC", 0, "a -cpu string, as QEMU takes it; may be given again", 1},
+    {"matrix", KEY_MATRIX, "FILE", 0, "flag sets from a file (default without -cpu: corpora/diff/matrix)", 1},
+    {"machine", KEY_MACHINE, "M", 0, "for -cpu: QEMU's -machine (pc,kernel-irqchip=on)", 1},
+    {"smp", KEY_SMP, "N", 0, "for -cpu: QEMU's -smp (1)", 1},
+    {NULL, 'm', "SIZE", 0, "for -cpu: QEMU's -m (64M)", 1},
+    {"scenario", KEY_SCENARIO, "FILE", 0, "a program, by file or by name (default: all of corpora/diff)", 2},
+    {"reference", KEY_REFERENCE, "WHAT", 0,
+     "auto, qemu-kvm, qemu-box, qemu-tcg, recording or recording:FILE (auto)", 3},
+    {"known", KEY_KNOWN, "FILE", 0, "known differences (corpora/diff/known-differences)", 3},
+    {NULL, 'o', "DIR", 0, "write report.html, .json, .junit.xml and .sarif here", 4},
+    {"json", KEY_JSON, NULL, 0, "print report.json instead of the table", 4},
+    {"strict", KEY_STRICT, NULL, 0, "a stale known difference is a finding", 4},
+    {"store", KEY_STORE, "FILE", 0, "run store ($XDG_DATA_HOME/paravane/runs.db)", 4},
+    {0},
+};
+
+static void list_add(struct argp_state *state, struct list *list, const char *item)
+{
+    if (list->count == LIST_MAX)
+        argp_error(state, "at most %d of one option", LIST_MAX);
+    list->items[list->count++] = item;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct options *options = state->input;
+
+    switch (key) {
+    case KEY_CPU:
+        list_add(state, &options->cpus, arg);
+        break;
+    case KEY_MATRIX:
+        list_add(state, &options->matrices, arg);
+        break;
+    case KEY_SCENARIO:
+        list_add(state, &options->scenarios, arg);
+        break;
+    case KEY_MACHINE:
+        options->machine = arg;
+        break;
+    case KEY_SMP:
+        options->smp = arg;
+        break;
+    case 'm':
+        options->memory = arg;
+        break;
+    case KEY_REFERENCE:
+        options->reference = arg;
+        break;
+    case KEY_KNOWN:
+        options->known = arg;
+        break;
+    case 'o':
+        options->show.folder = arg;
+        break;
+    case KEY_JSON:
+        options->show.json = true;
+        break;
+    case KEY_STRICT:
+        options->show.strict = true;
+        break;
+    case KEY_STORE:
+        options->store = arg;
+        break;
+    case ARGP_KEY_ARG:
+        argp_error(state, "run takes no argument: %s; a scenario is named with --scenario", arg);
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static int out_of_memory(void)
+{
+    fprintf(stderr, "pv-diff: out of memory\n");
+    return EXIT_OURS;
+}
+
+static int add_matrix(struct run *run, const char *path)
+{
+    char message[200];
+    size_t length;
+    char *text = read_file(path, &length);
+    struct matrix *matrix = calloc(1, sizeof(*matrix));
+    int err = text && matrix ? 0 : -ENOMEM;
+
+    if (!text) {
+        fprintf(stderr, "pv-diff: cannot read %s: %s\n", path, strerror(errno));
+        free(matrix);
+        return EXIT_USAGE;
+    }
+    if (!err)
+        err = matrix_parse(matrix, text, length, message);
+    if (err == -EINVAL)
+        fprintf(stderr, "%s: %s\n", path, message);
+    for (unsigned i = 0; !err && i < matrix->count; i++) {
+        const struct matrix_entry *e = &matrix->entries[i];
+
+        err = run_add_set(
+            run,
+            &(struct flag_set){
+                .name = e->name, .cpu = e->cpu, .machine = e->machine, .smp = e->smp, .memory = e->memory},
+            e->scenarios);
+    }
+    free(matrix);
+    free(text);
+    return err == -EINVAL ? EXIT_USAGE : err ? out_of_memory() : EXIT_DONE;
+}
+
+static int add_cpus(struct run *run, const struct options *options)
+{
+    for (unsigned i = 0; i < options->cpus.count; i++) {
+        const char *cpu = options->cpus.items[i];
+        char name[60];
+
+        snprintf(name, sizeof(name), strlen(cpu) < 40 ? "%s" : "%.30s...", cpu);
+        if (strlen(cpu) >= 40) /* long ones may begin alike */
+            snprintf(name + strlen(name), sizeof(name) - strlen(name), " %u", i + 1);
+        if (run_add_set(run,
+                        &(struct flag_set){.name = name,
+                                           .cpu = cpu,
+                                           .machine = options->machine,
+                                           .smp = options->smp,
+                                           .memory = options->memory},
+                        NULL))
+            return out_of_memory();
+    }
+    return EXIT_DONE;
+}
+
+static int add_scenarios(struct run *run, const struct options *options)
+{
+    int status = options->scenarios.count ? EXIT_DONE : corpus_add_all(run);
+
+    for (unsigned i = 0; !status && i < options->scenarios.count; i++)
+        status = corpus_add_scenario(run, options->scenarios.items[i]);
+    return status;
+}
+
+static int add_sets(struct run *run, const struct options *options)
+{
+    int status = add_cpus(run, options);
+
+    for (unsigned i = 0; !status && i < options->matrices.count; i++)
+        status = add_matrix(run, options->matrices.items[i]);
+    if (!status && !run->set_count) {
+        char folder[4096], path[4400];
+
+        if (!corpus_folder(folder, sizeof(folder))) {
+            fprintf(stderr, "pv-diff: no flags: give -cpu or --matrix FILE\n");
+            return EXIT_USAGE;
+        }
+        snprintf(path, sizeof(path), "%s/matrix", folder);
+        status = add_matrix(run, path);
+    }
+    return status;
+}
+
+static char *created_now(void)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    char text[32];
+
+    gmtime_r(&now, &tm);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return strdup(text);
+}
+
+static int prepare(struct run *run, const struct options *options)
+{
+    int status;
+
+    if (options->known) {
+        size_t length;
+
+        run->known = read_file(options->known, &length);
+        if (!run->known) {
+            fprintf(stderr, "pv-diff: cannot read %s: %s\n", options->known, strerror(errno));
+            return EXIT_USAGE;
+        }
+    } else {
+        run->known = corpus_known();
+    }
+    run->created = created_now();
+    run->version = strdup(PARAVANE_VERSION);
+    run->reference = strdup("");
+    run->recording = strdup("");
+    if (!run->known || !run->created || !run->version || !run->reference || !run->recording)
+        return out_of_memory();
+    status = add_scenarios(run, options);
+    return status ? status : add_sets(run, options);
+}
+
+/* Wrong known differences are found before machines are started for minutes. */
+static int check_known(const struct run *run)
+{
+    struct known_differences *known = calloc(1, sizeof(*known));
+    char message[200];
+    int err = known ? known_parse(known, run->known, strlen(run->known), message) : -ENOMEM;
+
+    if (err == -EINVAL)
+        fprintf(stderr, "known differences: %s\n", message);
+    if (!err)
+        known_free(known);
+    free(known);
+    return err == -EINVAL ? EXIT_USAGE : err ? out_of_memory() : EXIT_DONE;
+}
+
+static int status_of(int err)
+{
+    switch (err) {
+    case -EINTR:
+        return EXIT_INTERRUPTED;
+    case -EINVAL:
+        return EXIT_USAGE;
+    case -ENOENT:
+    case -ENOTSUP:
+        return EXIT_MISSING;
+    default:
+        return EXIT_OURS;
+    }
+}
+
+static int run_and_show(struct run *run, const struct options *options)
+{
+    struct progress progress = terminal_progress();
+    char why[512] = "";
+    int err = execute_run(run, options->reference, &progress, why);
+
+    terminal_clear();
+    if (!err && progress.cancelled && progress.cancelled(progress.ctx))
+        err = -EINTR;
+    if (err) {
+        fprintf(stderr, "pv-diff: %s\n",
+                err == -EINTR ? "interrupted: nothing was stored or written"
+                : *why        ? why
+                              : strerror(-err));
+        return status_of(err);
+    }
+    return present_new_run(run, options->store, &options->show);
+}
+
+int cmd_run(int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = argp_options,
+        .parser = parse_option,
+        .doc =
+            "Runs the same programs under the same flags on our VMM and on real QEMU/KVM and compares what the "
+            "guest saw.\v"
+            "Examples:\n"
+            "  pv-diff run                              all scenarios under corpora/diff/matrix\n"
+            "  pv-diff run -o out --reference qemu-box  and write the report\n"
+            "  pv-diff run -cpu kvm64,kvm-pv-eoi=off --scenario msr-matrix\n"
+            "  pv-diff run --reference recording        against the newest stored run, no KVM needed\n\n"
+            "Exit status: 0 nothing unexpected; 1 an unexplained difference; 2 wrong usage; 3 something needed is "
+            "missing here, named with the fix, or the reference broke; 4 our own fault; 130 interrupted (nothing is "
+            "written).",
+    };
+    struct options options = {
+        .machine = "pc,kernel-irqchip=on", .smp = "1", .memory = "64M", .reference = "auto"};
+    struct run *run = calloc(1, sizeof(*run)); /* holds two host records: too large for a stack */
+    int status;
+
+    if (!run)
+        return out_of_memory();
+    argp_parse(&argp, argc, argv, ARGP_LONG_ONLY, NULL, &options);
+    run_init(run);
+    status = prepare(run, &options);
+    if (!status)
+        status = check_known(run);
+    if (!status)
+        status = run_and_show(run, &options);
+    run_free(run);
+    free(run);
+    return status;
+}

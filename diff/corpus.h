@@ -1,0 +1,22 @@
+/* Finds and reads what pv-diff runs: scenarios, the matrix and the known differences under corpora/diff. */
+#ifndef DIFF_CORPUS_H
+#define DIFF_CORPUS_H
+
+#include <stddef.h>
+#include <stdio.h>
+#include "diff/report/run.h"
+
+/* A whole file of at most 4 MB, with a NUL after it. NULL, errno set. */
+char *read_file(const char *path, size_t *length);
+
+/* corpora/diff under the current folder, else of the tree that the program was built in. False: neither is there. */
+bool corpus_folder(char *path, size_t size);
+
+/* name: a path, or the name of a scenario of the corpus. 0, or an exit status after a line on stderr. */
+int corpus_add_scenario(struct run *run, const char *name);
+/* Every *.pv of the corpus, by name. As above. */
+int corpus_add_all(struct run *run);
+/* Reads corpora/diff/known-differences; absent: "". NULL when memory is short. */
+char *corpus_known(void);
+
+#endif

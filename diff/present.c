@@ -1,0 +1,172 @@
+/* From a run to what people and machines read, and the exit status that says the same. */
+#include "diff/present.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "diff/command.h"
+#include "diff/report/store.h"
+
+struct history {
+    struct store *store;
+    uint64_t run;
+};
+
+static uint64_t first_seen(void *ctx, const char *fingerprint)
+{
+    const struct history *history = ctx;
+
+    return store_first_seen(history->store, fingerprint, history->run);
+}
+
+static bool nothing_compared(const struct report *report)
+{
+    return !check_total(&report->counts, VERDICT_EQUAL) && !check_total(&report->counts, VERDICT_KNOWN) &&
+           !check_total(&report->counts, VERDICT_DIFFERENT);
+}
+
+/* A machine that broke under a set leaves its checks unmade: that is never a plain success. */
+static int status_of(const struct report *report, const struct presentation *show)
+{
+    int status = EXIT_DONE;
+
+    if (report_status(report) || (show->strict && report_stale(report)))
+        return EXIT_FINDINGS;
+    for (unsigned i = 0; i < report->run->set_count; i++) {
+        const struct run_set *set = &report->run->sets[i];
+
+        if (*set->ours.error && !set->ours.refused)
+            return EXIT_OURS;
+        if (*set->theirs.error && !set->theirs.refused)
+            status = EXIT_MISSING;
+    }
+    return nothing_compared(report) ? EXIT_MISSING : status;
+}
+
+static int print_report(const struct report *report, const struct presentation *show)
+{
+    struct text text = {0};
+    bool failed;
+
+    if (show->json)
+        report_json(report, &text);
+    else
+        report_terminal(report, terminal_colour(STDOUT_FILENO), &text);
+    failed = text.out_of_memory || !text.bytes || fputs(text.bytes, stdout) < 0 || fflush(stdout);
+    text_free(&text);
+    if (failed)
+        fprintf(stderr, "pv-diff: cannot print the report: %s\n", strerror(errno));
+    return failed ? EXIT_OURS : EXIT_DONE;
+}
+
+static int show_report(const struct report *report, const struct presentation *show)
+{
+    char why[240];
+    int status = EXIT_DONE;
+
+    if (show->folder && report_write(report, show->folder, why)) {
+        fprintf(stderr, "pv-diff: %s\n", why);
+        return EXIT_OURS;
+    }
+    status = print_report(report, show);
+    if (nothing_compared(report))
+        fprintf(stderr, "pv-diff: nothing could be compared; the table says why\n");
+    if (status)
+        return status;
+    status = status_of(report, show);
+    if (!show->json) {
+        printf("next: ");
+        if (show->folder)
+            printf("open %s/report.html      exit %d\n", show->folder, status);
+        else
+            printf("pv-diff report %llu -o out      exit %d\n", (unsigned long long)report->run->id, status);
+    }
+    return status;
+}
+
+static int build(struct report *report, const struct run *run)
+{
+    char message[200] = "";
+    int err = report_build(report, run, message);
+
+    if (err)
+        fprintf(stderr, "pv-diff: %s\n", *message ? message : strerror(-err));
+    return err;
+}
+
+/* The fingerprints of the differences, for first and last seen. */
+static int save(struct store *store, struct run *run, const struct report *report, char why[240])
+{
+    uint32_t total = check_total(&report->counts, VERDICT_DIFFERENT), count = 0;
+    char(*texts)[FINGERPRINT_SIZE] = calloc(total + 1, sizeof(*texts));
+    const char **different = calloc(total + 1, sizeof(*different));
+    int err = texts && different ? 0 : -ENOMEM;
+
+    for (size_t i = 0; !err && i < report->checks.count; i++)
+        if (report->checks.checks[i].verdict == VERDICT_DIFFERENT) {
+            check_fingerprint(&report->checks.checks[i], texts[count]);
+            different[count] = texts[count];
+            count++;
+        }
+    if (!err)
+        err = store_save(store, run, different, count, why);
+    free(different);
+    free(texts);
+    return err;
+}
+
+int present_new_run(struct run *run, const char *store_path, const struct presentation *show)
+{
+    struct history history = {0};
+    struct report report;
+    char why[240] = "out of memory";
+    int status;
+
+    if (build(&report, run))
+        return EXIT_OURS;
+    if (store_open(&history.store, store_path, true, why) || save(history.store, run, &report, why)) {
+        /* The result of minutes of work is shown even so; the status says that it is not kept. */
+        fprintf(stderr, "pv-diff: the run is not stored: %s\n", why);
+        show_report(&report, show);
+        status = EXIT_OURS;
+    } else {
+        history.run = run->id;
+        report.first_seen = first_seen;
+        report.first_seen_ctx = &history;
+        status = show_report(&report, show);
+    }
+    store_close(history.store);
+    report_free(&report);
+    return status;
+}
+
+int present_stored_run(const char *which, const char *store_path, const struct presentation *show)
+{
+    struct history history = {0};
+    struct run *run = calloc(1, sizeof(*run));
+    struct report report;
+    char why[240] = "out of memory";
+    int err = run ? store_open(&history.store, store_path, false, why) : -ENOMEM, status;
+
+    if (!err)
+        err = store_load(history.store, which, run, why);
+    if (err) {
+        fprintf(stderr, "pv-diff: %s\n", why);
+        status = err == -ENOENT ? EXIT_MISSING : EXIT_OURS;
+    } else if (build(&report, run)) {
+        status = EXIT_OURS;
+    } else {
+        history.run = run->id;
+        report.first_seen = first_seen;
+        report.first_seen_ctx = &history;
+        status = show_report(&report, show);
+        report_free(&report);
+    }
+    if (run && !err)
+        run_free(run);
+    free(run);
+    store_close(history.store);
+    return status;
+}
