@@ -353,6 +353,8 @@ static void run_renewed(struct direct_machine *m, const struct program *program,
                         uint32_t save_at)
 {
     cr_assert(direct_machine_renew(m, &program->config));
+    for (unsigned i = 0; i < program->config.vcpus; i++)
+        cr_assert(eq(u32, m->event_count[i], 0));
     run_actions(m, program, outcomes, save_at);
 }
 

@@ -79,6 +79,7 @@ Test(program_text, a_header_has_defaults_and_layout_is_free)
 {
     expect_text("paravane 1\nrdtsc", "paravane 1\nvcpus 1\nram 64\nirqchip kernel\n\nrdtsc\n");
     expect_text("paravane 1", "paravane 1\nvcpus 1\nram 64\nirqchip kernel\n");
+    expect_text("# why\n\nparavane 1\nvcpus 2\n", HEAD "# why\n");
     expect_text("\n# why\r\n\tparavane  1\t\r\n\nvcpus 2\n\n\n  wrmsr\t IA32_TSC -1#x\n",
                 HEAD "# why\n\nwrmsr MSR_IA32_TSC 0xffffffffffffffff #x\n");
 }

@@ -52,7 +52,7 @@ void suggestion_offer(struct suggestion *s, const char *word)
         distance = 0;
     else
         distance = edit_distance(s->typed, s->len, word, len);
-    if (distance < s->distance || (distance == s->distance && !s->best && distance < len)) {
+    if (distance < s->distance) {
         s->best = word;
         s->distance = distance;
     }
