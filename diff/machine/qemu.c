@@ -259,16 +259,26 @@ static int wait_for_reset(struct qemu *q, unsigned before)
     return 0;
 }
 
-/* Back to power-on for the next program: nothing of the last one stays in RAM. The VM is left paused. */
+static void clear_ram(struct qemu *q, uint64_t start, uint64_t end)
+{
+    if (end > start && fallocate(q->ram_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
+                                 (off_t)(end - start)) < 0)
+        memset(q->ram + start, 0, end - start);
+}
+
+/* Back to power-on for the next program: nothing of the last one stays in the RAM that programs use. The pages of
+ * the probe and the mailbox are kept: both set up what they read, and each page costs a fault in L1. The VM is left
+ * paused. */
 static int qemu_rewind(struct qemu *q)
 {
     unsigned before = q->resets;
     int err = q->paused ? 0 : set_paused(q, true);
 
-    if (!err && fallocate(q->ram_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)q->ram_size) < 0)
-        memset(q->ram, 0, q->ram_size);
-    if (!err)
-        err = command(q, "system_reset");
+    if (err)
+        return err;
+    clear_ram(q, 0, PROBE_SIPI_PAGE);
+    clear_ram(q, PROBE_RAM_BASE, q->ram_size);
+    err = command(q, "system_reset");
     return err ? err : wait_for_reset(q, before);
 }
 
