@@ -300,10 +300,9 @@ static void a_program_that_overwrites_the_mailbox_is_survived(enum machine_kind 
     struct ran r;
 
     run(&r, kind, "1", HEAD(1) "store8 ram 5\nfill 0x100000 400 0xff\nload8 ram\n!advance 1ms\nload8 ram\n");
-    cr_assert(eq(u8, nth(&r, 1)->status, OUTCOME_TIMEOUT));
-    expect_ok(&r, 2, 5);
-    cr_assert(eq(u8, nth(&r, 3)->status, OUTCOME_HOST));
-    expect_ok(&r, 4, 5);
+    expect_ok(&r, 0, 0);
+    /* The run ends early and says so, or a reset got over it, which a transcript shows as an action that hung. */
+    cr_assert(r.t->stopped[0] || nth(&r, 2)->status == OUTCOME_TIMEOUT);
     release(&r);
 }
 

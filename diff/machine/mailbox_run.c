@@ -146,6 +146,7 @@ static void publish(struct run *run, uint32_t next)
     m->host_seq = run->served_seq;
     m->host_ack = run->served_seq - 1; /* not what a probe that waits before the reset waits for */
     m->native = run->host->native_vmcall ? 0 : 1;
+    m->current = 0;
     m->next = next;
     atomic_thread_fence(memory_order_seq_cst);
     m->magic = MAILBOX_MAGIC;
@@ -355,13 +356,23 @@ static int serve_samples(struct run *run, uint32_t index)
     return got < 0 ? got : 0;
 }
 
+/* Where a guest stands that no longer says so: at the first action without an outcome. */
+static uint32_t first_unfinished(const struct run *run)
+{
+    uint32_t i = run->position;
+
+    while (i < run->program->count && (run->forced[i] || run->m->outcomes[i].status))
+        i++;
+    return i;
+}
+
 /* The current action never ended: note it, reset the VM, go on after it. 1: enough of that. */
 static int get_over_hang(struct run *run, const char *how)
 {
     uint32_t index;
 
     if (!read_current(run, &index))
-        index = run->position;
+        index = first_unfinished(run);
     if (index >= run->program->count)
         return fail(run, 1, "the guest never came to its end; it may have overwritten the mailbox");
     decide(run, index, OUTCOME_TIMEOUT, 0);
@@ -383,6 +394,8 @@ static int look(struct run *run)
         return 1;
     if (state == PROBE_PANIC)
         return get_over_hang(run, "broke the probe");
+    if (m->current >= run->program->count && run->program->count)
+        return get_over_hang(run, "overwrote the mailbox");
     if (!read_current(run, &index))
         return deadline_passed(run->deadline_ns) ? get_over_hang(run, "hung") : 0;
     atomic_thread_fence(memory_order_acquire);
@@ -408,6 +421,9 @@ static void collect_outcomes(struct run *run)
         memcpy(o, &run->m->outcomes[i], sizeof(*o));
         if (!outcome_sane(o))
             memset(o, 0, sizeof(*o));
+        if (!o->status && !run->out->stopped[0])
+            snprintf(run->out->stopped, sizeof(run->out->stopped),
+                     "action %u left no outcome: the guest overwrote the mailbox or reset itself", i);
         memset(o->data + o->data_len, 0, sizeof(o->data) - o->data_len);
         memset(o->reserved, 0, sizeof(o->reserved));
     }
