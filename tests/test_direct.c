@@ -299,8 +299,12 @@ Test(direct, INIT_ends_the_probe_there_until_a_sipi_to_its_trampoline)
                               "@1 rdmsr MSR_KVM_STEAL_TIME\n"
                               "ipi 1 0x4500\n"
                               "ipi 1 0x4609\n"
-                              "@1 rdtsc\n");
+                              "@1 rdtsc\n"
+                              "ipi 1 0x4500\n"
+                              "ipi 1 0x4608\n"
+                              "@1 ipi 1 0x4500\n");
 
+    cr_expect(eq(int, run.t.outcomes[10].status, OUTCOME_TIMEOUT)); /* nobody is left to report */
     cr_expect(eq(int, run.t.outcomes[2].status, OUTCOME_TIMEOUT));
     expect_ok(&run, 4, 0);
     cr_expect(eq(int, run.t.outcomes[7].status, OUTCOME_TIMEOUT));

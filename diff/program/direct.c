@@ -210,6 +210,7 @@ static uint8_t take_interrupts(struct direct_machine *m, struct vcpu *vcpu)
 static void note_restart(struct direct_vcpu *shell, const struct vcpu *vcpu)
 {
     *shell = (struct direct_vcpu){
+        .restarted = true,
         .lost = vcpu->mp_state == MP_RUNNABLE && vcpu->id && vcpu->regs.seg[SREG_CS].base != PROBE_SIPI_PAGE,
     };
 }
@@ -357,6 +358,7 @@ static void step_guest(struct step *step)
         step->outcome->status = OUTCOME_TIMEOUT;
         return;
     }
+    m->vcpus[action->vcpu].restarted = false;
     for (unsigned i = 0; i < op_info(action->op)->args; i++)
         step->args[i] = m->bases[action->args[i].base] + action->args[i].value;
     if (action->op == OP_CLOCK)
@@ -367,6 +369,8 @@ static void step_guest(struct step *step)
     for (unsigned i = 0; i < m->wake_count; i++)
         if (m->wakes[i].hlt_action == m->index)
             report_wake(step->outcome, &m->wakes[i]);
+    if (m->vcpus[action->vcpu].restarted) /* by its own IPI: nobody is left to report */
+        *step->outcome = (struct outcome){.status = OUTCOME_TIMEOUT};
     if (action->vcpu == 0 &&
         m->vm.vcpus[0].mp_state == MP_HALTED) { /* vCPU 0 runs the program: nothing wakes it */
         m->hangs++;

@@ -23,6 +23,7 @@
 
 struct direct_vcpu {     /* the CPU shell: what the VMM's core does not hold */
     bool interrupts;     /* IF between actions */
+    bool restarted;      /* INIT or SIPI came during the last step */
     bool lost;           /* started by a SIPI at an address where no probe is */
     uint32_t hlt_action; /* while halted: which action did it */
 };
