@@ -197,6 +197,7 @@ static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_
                                      .irqchip = outcome->irqchip,
                                      .native = sm->native_vmcall ? HC_VMCALL : HC_VMMCALL,
                                      .fix_hypercall_quirk = true,
+                                     .sched_info = true, /* CPU-2: every kernel that distributions build */
                                      .version = KVM_6_1};
     int err = vm_create(&sv->vm, &config, &env);
 
