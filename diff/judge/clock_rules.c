@@ -4,11 +4,14 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "vmm/pv/clock.h"
 
 #define FLAG_STABLE         1u
 #define FLAG_STOPPED        2u
+#define MSR_TSC             0x10u
+#define MSR_TSC_ADJUST      0x3bu
 #define MSR_SYSTEM_TIME_OLD 0x12u
 #define MSR_SYSTEM_TIME_NEW 0x4b564d01u
 
@@ -272,16 +275,52 @@ static void check_line(const struct clock_fit *fit, struct clock_finding finding
             fit->best_bracket_ns);
 }
 
+static bool tsc_written_between(const struct program *program, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from + 1; i < to && i < program->count; i++)
+        if (program->actions[i].op == OP_WRMSR && (program->actions[i].args[0].value == MSR_TSC ||
+                                                   program->actions[i].args[0].value == MSR_TSC_ADJUST))
+            return true; /* CLK-15 */
+    return false;
+}
+
+bool clock_stretch(const struct program *program, const struct transcript *transcript, unsigned vcpu,
+                   unsigned n, struct clock_sample *out, uint32_t *count)
+{
+    unsigned stretch = 0;
+    uint32_t previous = 0, in_run;
+
+    *count = 0;
+    for (uint32_t r = 0; r < transcript->sample_run_count && stretch <= n; r++) {
+        uint32_t action = transcript->sample_runs[r].action;
+        const struct clock_sample *samples = run_samples(transcript, r, &in_run);
+
+        stretch += r && (disturbed_between(program, previous, action) ||
+                         tsc_written_between(program, previous, action));
+        previous = action;
+        if (!samples || stretch != n || samples->vcpu != vcpu || in_run > transcript->sample_count - *count)
+            continue;
+        memcpy(out + *count, samples, in_run * sizeof(*samples));
+        *count += in_run;
+    }
+    return stretch >= n && transcript->sample_run_count;
+}
+
 static void check_lines(const struct clock_case *c, struct clock_finding findings[CLOCK_RULES])
 {
-    for (uint32_t r = 0; r < c->transcript->sample_run_count; r++) {
-        struct clock_fit fit;
-        uint32_t count;
-        const struct clock_sample *samples = run_samples(c->transcript, r, &count);
+    struct clock_sample *samples = calloc(c->transcript->sample_count + 1, sizeof(*samples));
+    uint32_t count;
 
-        if (samples && count >= CLOCK_RATE_SAMPLES && clock_fit(samples, count, &fit) && fit.used >= 3)
-            check_line(&fit, findings);
-    }
+    if (!samples)
+        say(&findings[CLOCK_RATE], CLOCK_UNDECIDED, "out of memory");
+    for (unsigned vcpu = 0; samples && vcpu < PROBE_VCPUS; vcpu++)
+        for (unsigned n = 0; clock_stretch(c->program, c->transcript, vcpu, n, samples, &count); n++) {
+            struct clock_fit fit;
+
+            if (count >= CLOCK_RATE_SAMPLES && clock_fit(samples, count, &fit))
+                check_line(&fit, findings);
+        }
+    free(samples);
 }
 
 /* The furthest that any vCPU of a set had got, and the worst step back from it. */

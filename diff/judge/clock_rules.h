@@ -51,6 +51,11 @@ struct clock_finding {
 void clock_rules_check(const struct program *program, const struct transcript *transcript, uint32_t tsc_khz,
                        struct clock_finding findings[CLOCK_RULES]);
 
+/* The samples of one vCPU over stretch number n of the program: from one pause, reset or TSC write to the next, over
+ * all its readings. out has room for transcript->sample_count. False: there is no such stretch. */
+bool clock_stretch(const struct program *program, const struct transcript *transcript, unsigned vcpu,
+                   unsigned n, struct clock_sample *out, uint32_t *count);
+
 /* CLK-24 for one sample; false when the shift means nothing. */
 bool clock_sample_ns(const struct clock_sample *sample, uint64_t *ns);
 

@@ -26,42 +26,46 @@ static void curve_free(struct curve *curve)
     free(curve->y);
 }
 
-/* The first run of samples that is long enough to show a rate. */
-static const struct clock_sample *steady_samples(const struct transcript *t, uint32_t *count)
+/* The first stretch of vCPU 0 that is long enough to show a rate. */
+static bool steady_samples(const struct program *program, const struct transcript *t,
+                           struct clock_sample *samples, uint32_t *count)
 {
-    for (uint32_t r = 0; t && r < t->sample_run_count; r++) {
-        const struct transcript_sample_run *run = &t->sample_runs[r];
-
-        if (run->count >= CLOCK_RATE_SAMPLES && run->first <= t->sample_count &&
-            run->count <= t->sample_count - run->first) {
-            *count = run->count;
-            return &t->samples[run->first];
-        }
-    }
-    return NULL;
+    for (unsigned n = 0; clock_stretch(program, t, 0, n, samples, count); n++)
+        if (*count >= CLOCK_RATE_SAMPLES)
+            return true;
+    return false;
 }
 
-static bool curve_take(const struct transcript *transcript, struct curve *curve)
+static void curve_add(struct curve *curve, const struct clock_sample *sample,
+                      const struct clock_sample *first)
 {
-    uint32_t count = 0;
-    const struct clock_sample *samples = steady_samples(transcript, &count), *first = NULL;
+    double x, y;
+
+    if (!clock_sample_usable(sample) || !clock_point(sample, first, &x, &y))
+        return;
+    if ((sample->after_ns - sample->before_ns) / 2 > curve->fit.best_bracket_ns)
+        return; /* too wide a bracket: not judged, not drawn */
+    curve->x[curve->count] = x / 1e9;
+    curve->y[curve->count++] = (y - curve->fit.offset_ns) / 1e3;
+}
+
+static bool curve_take(const struct program *program, const struct transcript *transcript,
+                       struct curve *curve)
+{
+    struct clock_sample *samples = transcript ? calloc(transcript->sample_count + 1, sizeof(*samples)) : NULL;
+    uint32_t count = 0, first = 0;
 
     *curve = (struct curve){0};
-    if (!samples || !clock_fit(samples, count, &curve->fit))
-        return false;
-    curve->x = calloc(count, sizeof(double));
-    curve->y = calloc(count, sizeof(double));
-    for (uint32_t i = 0; curve->x && curve->y && i < count; i++) {
-        double x, y;
-
-        first = first ? first : clock_sample_usable(&samples[i]) ? &samples[i] : NULL;
-        if (!first || !clock_sample_usable(&samples[i]) || !clock_point(&samples[i], first, &x, &y))
-            continue;
-        if ((samples[i].after_ns - samples[i].before_ns) / 2 > curve->fit.best_bracket_ns)
-            continue; /* too wide a bracket: not judged, not drawn */
-        curve->x[curve->count] = x / 1e9;
-        curve->y[curve->count++] = (y - curve->fit.offset_ns) / 1e3;
+    if (samples && steady_samples(program, transcript, samples, &count) &&
+        clock_fit(samples, count, &curve->fit)) {
+        curve->x = calloc(count, sizeof(double));
+        curve->y = calloc(count, sizeof(double));
+        while (first < count && !clock_sample_usable(&samples[first]))
+            first++;
+        for (uint32_t i = first; curve->x && curve->y && i < count; i++)
+            curve_add(curve, &samples[i], &samples[first]);
     }
+    free(samples);
     return curve->count > 0;
 }
 
@@ -172,9 +176,12 @@ static unsigned add_panels(const struct report *report, struct text *out)
 
     for (unsigned set = 0; set < report->run->set_count; set++)
         for (unsigned scenario = 0; scenario < report->run->scenario_count; scenario++) {
+            const struct program *program = &report->run->scenarios[scenario].program;
             struct curve ours, theirs;
-            bool has_ours = curve_take(run_transcript(&report->run->sets[set].ours, scenario), &ours);
-            bool has_theirs = curve_take(run_transcript(&report->run->sets[set].theirs, scenario), &theirs);
+            bool has_ours =
+                curve_take(program, run_transcript(&report->run->sets[set].ours, scenario), &ours);
+            bool has_theirs =
+                curve_take(program, run_transcript(&report->run->sets[set].theirs, scenario), &theirs);
 
             if ((has_ours || has_theirs) && panels++ < PANELS_MAX)
                 add_panel(report, set, scenario, &ours, &theirs, out);
