@@ -1,0 +1,542 @@
+/* The MSR framework, the whole value matrix, and the combined vectors. spec GEN-*, 1.1, section 23; APF, API, STL, EOI, POL. */
+#include "tests/fake_vm.h"
+
+static const uint32_t all_ten[] = {MSR_KVM_WALL_CLOCK,      MSR_KVM_SYSTEM_TIME,  MSR_KVM_WALL_CLOCK_NEW,
+                                   MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_ASYNC_PF_EN,  MSR_KVM_STEAL_TIME,
+                                   MSR_KVM_PV_EOI_EN,       MSR_KVM_POLL_CONTROL, MSR_KVM_ASYNC_PF_INT,
+                                   MSR_KVM_ASYNC_PF_ACK};
+#define TEN (sizeof(all_ten) / sizeof(all_ten[0]))
+
+static void start_without_lapic(struct fake_vm *f)
+{
+    struct vm_config config = fake_config;
+
+    config.irqchip = IRQCHIP_NONE;
+    fake_vm_create(f, &config, true);
+}
+
+Test(msr, GEN_the_table_holds_all_ten)
+{
+    cr_assert(eq(uint, pv_msr_count, TEN));
+    for (size_t i = 0; i < TEN; i++)
+        cr_assert(ne(ptr, (void *)pv_msr_find(all_ten[i]), NULL));
+}
+
+/* One row: a write, what comes of it, what is read back. Each starts on a fresh machine with an in-kernel LAPIC. */
+#define WRITE_ROW(name, index, value, want, readback)                                                        \
+    Test(msr, name)                                                                                          \
+    {                                                                                                        \
+        FAKE_VM(f);                                                                                          \
+        fake_vm_init(&f);                                                                                    \
+        cr_assert(eq(int, vcpu_wrmsr(f.vcpu, index, value, ORIGIN_GUEST), want));                            \
+        cr_assert(eq(u64, guest_rdmsr(&f, index), readback));                                                \
+        fake_vm_init(&f);                                                                                    \
+        cr_assert(eq(int, vcpu_wrmsr(f.vcpu, index, value, ORIGIN_VMM), want),                               \
+                  "SAV-2: same rules for the VMM");                                                          \
+    }
+WRITE_ROW(STL_1_bit_1, MSR_KVM_STEAL_TIME, 0x2, MSR_INVALID, 0)
+WRITE_ROW(STL_1_bit_5, MSR_KVM_STEAL_TIME, 0x20, MSR_INVALID, 0)
+WRITE_ROW(STL_1_all_reserved, MSR_KVM_STEAL_TIME, 0x3e, MSR_INVALID, 0)
+WRITE_ROW(STL_1_all_reserved_and_enable, MSR_KVM_STEAL_TIME, 0x3f, MSR_INVALID, 0)
+WRITE_ROW(STL_1_address_off, MSR_KVM_STEAL_TIME, 0x40, MSR_OK, 0x40)
+WRITE_ROW(STL_1_address_on, MSR_KVM_STEAL_TIME, 0x41, MSR_OK, 0x41)
+WRITE_ROW(STL_3_bad_address_is_accepted, MSR_KVM_STEAL_TIME, 0xfffffffffffff001, MSR_OK, 0xfffffffffffff001)
+WRITE_ROW(EOI_1_off, MSR_KVM_PV_EOI_EN, 0x1000, MSR_OK, 0x1000)
+WRITE_ROW(EOI_1_on, MSR_KVM_PV_EOI_EN, 0x1001, MSR_OK, 0x1001)
+WRITE_ROW(EOI_1_bit_1_off, MSR_KVM_PV_EOI_EN, 0x1002, MSR_INVALID, 0)
+WRITE_ROW(EOI_1_bit_1_on, MSR_KVM_PV_EOI_EN, 0x1003, MSR_INVALID, 0)
+WRITE_ROW(EOI_1_four_byte_aligned, MSR_KVM_PV_EOI_EN, 0x1005, MSR_OK, 0x1005)
+WRITE_ROW(EOI_2_bad_address_keeps_the_old_value, MSR_KVM_PV_EOI_EN, HOLE | 1, MSR_INVALID, 0)
+WRITE_ROW(EOI_3_bad_address_off_is_stored, MSR_KVM_PV_EOI_EN, HOLE, MSR_OK, HOLE)
+WRITE_ROW(POL_1_zero, MSR_KVM_POLL_CONTROL, 0, MSR_OK, 0)
+WRITE_ROW(POL_1_one, MSR_KVM_POLL_CONTROL, 1, MSR_OK, 1)
+WRITE_ROW(POL_1_two, MSR_KVM_POLL_CONTROL, 2, MSR_INVALID, 1)
+WRITE_ROW(POL_1_top_bit, MSR_KVM_POLL_CONTROL, 1ull << 63, MSR_INVALID, 1)
+WRITE_ROW(APF_vectors_zero, MSR_KVM_ASYNC_PF_EN, 0, MSR_OK, 0)
+WRITE_ROW(APF_3_bit_0_alone, MSR_KVM_ASYNC_PF_EN, 1, MSR_OK, 1)
+WRITE_ROW(APF_3_bit_3_alone, MSR_KVM_ASYNC_PF_EN, 8, MSR_OK, 8)
+WRITE_ROW(APF_5_on_at_page_0, MSR_KVM_ASYNC_PF_EN, 9, MSR_OK, 9)
+WRITE_ROW(APF_1_bit_4, MSR_KVM_ASYNC_PF_EN, 0x10, MSR_INVALID, 0)
+WRITE_ROW(APF_1_bit_5, MSR_KVM_ASYNC_PF_EN, 0x20, MSR_INVALID, 0)
+WRITE_ROW(APF_1_reserved_with_enable, MSR_KVM_ASYNC_PF_EN, 0x31, MSR_INVALID, 0)
+WRITE_ROW(APF_4_off_does_not_check_the_address, MSR_KVM_ASYNC_PF_EN, HOLE | 1, MSR_OK, HOLE | 1)
+WRITE_ROW(APF_7_a_bad_address_is_refused_and_stored, MSR_KVM_ASYNC_PF_EN, 0x100000009, MSR_INVALID,
+          0x100000009)
+WRITE_ROW(APF_5_eight_bytes_must_be_there, MSR_KVM_ASYNC_PF_EN, (FAKE_RAM_SIZE - 64) | 9, MSR_OK,
+          (FAKE_RAM_SIZE - 64) | 9)
+WRITE_ROW(API_1_vector_ff, MSR_KVM_ASYNC_PF_INT, 0xff, MSR_OK, 0xff)
+WRITE_ROW(API_1_low_vectors_are_not_refused, MSR_KVM_ASYNC_PF_INT, 3, MSR_OK, 3)
+WRITE_ROW(API_1_bit_8, MSR_KVM_ASYNC_PF_INT, 0x100, MSR_INVALID, 0)
+WRITE_ROW(API_1_bit_63, MSR_KVM_ASYNC_PF_INT, 1ull << 63, MSR_INVALID, 0)
+WRITE_ROW(API_3_ack_ignores_other_bits_and_reads_0, MSR_KVM_ASYNC_PF_ACK, 0xfffffffffffffffe, MSR_OK, 0)
+WRITE_ROW(API_3_ack_reads_0, MSR_KVM_ASYNC_PF_ACK, 1, MSR_OK, 0)
+WRITE_ROW(CLK_2_system_time, MSR_KVM_SYSTEM_TIME, ~0ull, MSR_OK, ~0ull)
+WRITE_ROW(CLK_17_wall_clock, MSR_KVM_WALL_CLOCK, ~0ull, MSR_OK, ~0ull)
+
+Test(msr, GEN_every_reserved_bit_of_every_row)
+{
+    static const struct {
+        uint32_t index;
+        uint64_t reserved;
+    } rows[] = {{MSR_KVM_STEAL_TIME, 0x3e},
+                {MSR_KVM_PV_EOI_EN, 2},
+                {MSR_KVM_ASYNC_PF_EN, 0x30},
+                {MSR_KVM_ASYNC_PF_INT, ~0xffull},
+                {MSR_KVM_POLL_CONTROL, ~1ull}};
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint64_t before = guest_rdmsr(&f, rows[i].index);
+        for (int bit = 0; bit < 64; bit++) {
+            if (!(rows[i].reserved >> bit & 1))
+                continue;
+            cr_assert(eq(int, guest_wrmsr(&f, rows[i].index, 1ull << bit), MSR_INVALID));
+            cr_assert(eq(u64, guest_rdmsr(&f, rows[i].index), before));
+        }
+    }
+}
+
+Test(msr, STL_2_a_host_without_sched_info_refuses_writes_and_answers_reads)
+{
+    struct vm_config config = fake_config;
+    FAKE_VM(f);
+    config.sched_info = false;
+    fake_vm_create(&f, &config, true);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x41), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0), MSR_INVALID));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_STEAL_TIME), 0));
+}
+
+Test(msr, APF_2_without_in_kernel_lapic_only_0_is_accepted)
+{
+    FAKE_VM(f);
+    start_without_lapic(&f);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 1), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0), MSR_OK));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_ASYNC_PF_EN), 0));
+}
+
+Test(msr, API_1_without_in_kernel_lapic_every_vector_is_refused)
+{
+    FAKE_VM(f);
+    start_without_lapic(&f);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_INT, 0), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_INT, 0xf3), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_ACK, 1), MSR_OK));
+}
+
+Test(msr, EOI_2_a_refused_address_leaves_the_old_one_stale_until_slots_change)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, 0x6001);
+    cr_assert(area_usable(vcpu_area(f.vcpu, AREA_PV_EOI)));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, HOLE | 1), MSR_INVALID));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_PV_EOI_EN), 0x6001));
+    cr_assert(not(area_usable(vcpu_area(f.vcpu, AREA_PV_EOI))));
+    memory_slot_add(&f.vm.memory, HOLE, 0x1000, 0);
+    cr_assert(area_usable(vcpu_area(f.vcpu, AREA_PV_EOI)));
+}
+
+Test(msr, EOI_2_a_good_registration_ends_staleness)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, 0x6001);
+    guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, HOLE | 1);
+    guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, 0x6001);
+    cr_assert(area_usable(vcpu_area(f.vcpu, AREA_PV_EOI)));
+}
+
+Test(msr, GEN_8_indices_above_the_block_are_unknown)
+{
+    FAKE_VM(f);
+    uint64_t value;
+    fake_vm_init(&f);
+    for (uint32_t index = 0x4b564d08; index <= 0x4b564dff; index++) {
+        cr_assert(eq(int, vcpu_rdmsr(f.vcpu, index, &value, ORIGIN_GUEST), MSR_UNSUPPORTED));
+        cr_assert(eq(int, vcpu_wrmsr(f.vcpu, index, 0, ORIGIN_GUEST), MSR_UNSUPPORTED));
+    }
+}
+
+Test(msr, GEN_9_two_names_of_one_value)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    guest_wrmsr(&f, MSR_KVM_WALL_CLOCK, 0x2000);
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_WALL_CLOCK_NEW), 0x2000));
+    guest_wrmsr(&f, MSR_KVM_WALL_CLOCK_NEW, 0x3000);
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_WALL_CLOCK), 0x3000));
+    guest_wrmsr(&f, MSR_KVM_SYSTEM_TIME, 0x4001);
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_SYSTEM_TIME_NEW), 0x4001));
+    guest_wrmsr(&f, MSR_KVM_SYSTEM_TIME_NEW, 0x5001);
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_SYSTEM_TIME), 0x5001));
+}
+
+Test(msr, GEN_9_wall_clock_is_per_vm_and_system_time_per_vcpu)
+{
+    FAKE_VM(f);
+    uint64_t value;
+    fake_vm_init_smp(&f, 2);
+    guest_wrmsr(&f, MSR_KVM_WALL_CLOCK, 0x2000);
+    guest_wrmsr(&f, MSR_KVM_SYSTEM_TIME, 0x3001);
+    vcpu_rdmsr(&f.vm.vcpus[1], MSR_KVM_WALL_CLOCK, &value, ORIGIN_GUEST);
+    cr_assert(eq(u64, value, 0x2000));
+    vcpu_rdmsr(&f.vm.vcpus[1], MSR_KVM_SYSTEM_TIME, &value, ORIGIN_GUEST);
+    cr_assert(eq(u64, value, 0));
+}
+
+/* The instructions. */
+static void set_wrmsr(struct vcpu *vcpu, uint64_t rcx, uint64_t rdx, uint64_t rax)
+{
+    vcpu->regs.gpr[RCX] = rcx;
+    vcpu->regs.gpr[RDX] = rdx;
+    vcpu->regs.gpr[RAX] = rax;
+}
+
+Test(msr, GEN_1_the_index_is_32_bits_and_the_value_two_halves)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    set_wrmsr(f.vcpu, 0xdeadbeef00000000 | MSR_KVM_SYSTEM_TIME, 0xaaaaaaaa00000001, 0xbbbbbbbb00002000);
+    cr_assert(not(trapped(intercept_wrmsr(f.vcpu))));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_SYSTEM_TIME), 0x0000000100002000));
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RAX], 0xbbbbbbbb00002000), "GEN-2: WRMSR changes no register");
+}
+
+Test(msr, GEN_1_cpl_3_gets_gp_before_anything_happens)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    cpu_mode(f.vcpu, true, true, 3);
+    set_wrmsr(f.vcpu, MSR_KVM_POLL_CONTROL, 0, 0);
+    cr_assert(eq(u8, intercept_wrmsr(f.vcpu).vector, TRAP_GP));
+    cr_assert(eq(u8, intercept_rdmsr(f.vcpu).vector, TRAP_GP));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_POLL_CONTROL), 1));
+}
+
+Test(msr, GEN_2_rdmsr_zero_extends_both_halves)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    guest_wrmsr(&f, MSR_KVM_SYSTEM_TIME, 0xfedcba9876543210);
+    set_wrmsr(f.vcpu, MSR_KVM_SYSTEM_TIME, ~0ull, ~0ull);
+    cr_assert(not(trapped(intercept_rdmsr(f.vcpu))));
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RAX], 0x76543210));
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RDX], 0xfedcba98));
+}
+
+Test(msr, GEN_3_a_failure_is_gp_0_and_changes_no_register)
+{
+    FAKE_VM(f);
+    struct trap trap;
+    fake_vm_init(&f);
+    set_wrmsr(f.vcpu, MSR_KVM_MIGRATION_CONTROL, 5, 6);
+    trap = intercept_rdmsr(f.vcpu);
+    cr_assert(eq(u8, trap.vector, TRAP_GP));
+    cr_assert(trap.has_error);
+    cr_assert(eq(u32, trap.error, 0));
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RDX], 5));
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RAX], 6));
+}
+
+Test(msr, GEN_5_ignore_msrs_masks_unknown_and_gated_ones)
+{
+    struct vm_config config = fake_config;
+    FAKE_VM(f);
+    config.ignore_msrs = true;
+    fake_vm_create(&f, &config, true);
+    fake_set_features(&f, 0);
+    vcpu_set_enforce(f.vcpu, true);
+    set_wrmsr(f.vcpu, MSR_KVM_MIGRATION_CONTROL, 0, 1);
+    cr_assert(not(trapped(intercept_wrmsr(f.vcpu))));
+    set_wrmsr(f.vcpu, MSR_KVM_POLL_CONTROL, ~0ull, ~0ull);
+    cr_assert(not(trapped(intercept_rdmsr(f.vcpu))));
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RAX], 0));
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RDX], 0));
+}
+
+Test(msr, GEN_6_ignore_msrs_does_not_mask_bad_values)
+{
+    struct vm_config config = fake_config;
+    FAKE_VM(f);
+    config.ignore_msrs = true;
+    fake_vm_create(&f, &config, true);
+    set_wrmsr(f.vcpu, MSR_KVM_STEAL_TIME, 0, 2);
+    cr_assert(eq(u8, intercept_wrmsr(f.vcpu).vector, TRAP_GP));
+}
+
+Test(msr, GEN_10_deferred_work_waits_for_the_entry_and_has_an_order)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    vcpu_wrmsr(f.vcpu, MSR_KVM_ASYNC_PF_EN, 0x7009, ORIGIN_GUEST);
+    f.vcpu->apic.svr |= APIC_SPIV_APIC_ENABLED;
+    vcpu_wrmsr(f.vcpu, MSR_KVM_STEAL_TIME, 0x5041, ORIGIN_GUEST);
+    vcpu_wrmsr(f.vcpu, MSR_KVM_SYSTEM_TIME_NEW, 0x2001, ORIGIN_GUEST);
+    cr_assert(eq(u64, f.vm.trace.total, 0));
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u8, f.vm.trace.ring[0].kind, AREA_CLOCK));
+    cr_assert(eq(u8, f.vm.trace.ring[3].kind, AREA_STEAL));
+    cr_assert(eq(u8, f.vm.trace.ring[f.vm.trace.total - 1].kind, AREA_ASYNC_PF));
+}
+
+/* Section 23, in its order, on one machine. */
+Test(msr, VEC_all_steps_in_order)
+{
+    FAKE_VM(f);
+    uint8_t crossing[12];
+    fake_vm_init(&f);
+    f.vcpu->apic.svr |= APIC_SPIV_APIC_ENABLED;
+    for (size_t i = 0; i < TEN; i++) /* 1 */
+        cr_assert(eq(u64, guest_rdmsr(&f, all_ten[i]), all_ten[i] == MSR_KVM_POLL_CONTROL));
+    guest_wrmsr(&f, MSR_KVM_SYSTEM_TIME, 0x2001); /* 2 */
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_SYSTEM_TIME_NEW), 0x2001));
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 2));
+    guest_wrmsr(&f, MSR_KVM_SYSTEM_TIME_NEW, 0x3001); /* 3 */
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_SYSTEM_TIME), 0x3001));
+    cr_assert(eq(u8, clock_record(&f, 0x3000).flags, PVCLOCK_TSC_STABLE_BIT));
+    uint32_t version = ram_u32(&f, 0x3000);
+    guest_wrmsr(&f, MSR_KVM_SYSTEM_TIME_NEW, 0x3000); /* 4 */
+    cr_assert(eq(u32, ram_u32(&f, 0x3000), version));
+    guest_wrmsr(&f, MSR_KVM_WALL_CLOCK_NEW, 0x2ffe); /* 5 */
+    ram_read(&f, 0x2ffe, crossing, sizeof(crossing));
+    cr_assert(ne(int, crossing[4] | crossing[5] | crossing[6], 0));
+    uint64_t stores = f.vm.trace.total;
+    guest_wrmsr(&f, MSR_KVM_WALL_CLOCK_NEW, 0); /* 6 */
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_WALL_CLOCK_NEW), 0));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_SYSTEM_TIME_NEW, 0xffffffff00000001), MSR_OK)); /* 7 */
+    cr_assert(eq(u64, f.vm.trace.total, stores));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x5041), MSR_OK)); /* 8 */
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x5003), MSR_INVALID));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_STEAL_TIME), 0x5041));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, 0x6001), MSR_OK)); /* 9 */
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, 0x6003), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, 0x8000000000000001), MSR_INVALID));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_PV_EOI_EN), 0x6001));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_POLL_CONTROL, 2), MSR_INVALID)); /* 10 */
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_POLL_CONTROL, 0), MSR_OK));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_POLL_CONTROL, 1), MSR_OK));
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_INT, 0xf3); /* 11 */
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0x7009);
+    cr_assert(eq(u32, ram_u32(&f, 0x7004), 0xffffffff));
+    cr_assert(eq(int, lapic_pending(f.vcpu), 0xf3));
+    lapic_take(f.vcpu, 0xf3);
+    lapic_write(f.vcpu, APIC_EOI, 0);
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0x7009); /* 12 */
+    cr_assert(eq(int, lapic_pending(f.vcpu), -1));
+    ram_put_u32(&f, 0x7004, 0); /* 13 */
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(int, lapic_pending(f.vcpu), -1), "clearing the token alone does nothing (APF-16)");
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_ACK, 1);
+    cr_assert(eq(u32, ram_u32(&f, 0x7004), 0xffffffff));
+    cr_assert(eq(int, lapic_pending(f.vcpu), 0xf3));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0x8000000000000009), MSR_INVALID)); /* 14 */
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_ASYNC_PF_EN), 0x8000000000000009));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_MIGRATION_CONTROL, 0), MSR_UNSUPPORTED)); /* 15 */
+    cr_assert(eq(int, guest_wrmsr(&f, 0x4b564dff, 0), MSR_UNSUPPORTED));
+}
+
+Test(msr, APF_14_with_the_apic_software_disabled_nothing_is_lost) /* known bug KB-18 */
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_INT, 0xf3);
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0x7009);
+    cr_assert(eq(u32, ram_u32(&f, 0x7004), 0));
+    lapic_write(f.vcpu, APIC_SPIV, 0x1ff);
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u32, ram_u32(&f, 0x7004), 0xffffffff));
+    cr_assert(eq(int, lapic_pending(f.vcpu), 0xf3));
+}
+
+Test(msr, APF_15_a_completion_wakes_a_halted_vcpu)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    f.vcpu->apic.svr |= APIC_SPIV_APIC_ENABLED;
+    vcpu_wrmsr(f.vcpu, MSR_KVM_ASYNC_PF_EN, 0x7009, ORIGIN_VMM);
+    vcpu_halt(f.vcpu);
+    cr_assert(vcpu_enter(f.vcpu));
+    cr_assert(eq(u32, ram_u32(&f, 0x7004), 0xffffffff));
+}
+
+Test(msr, API_4_init_hides_the_vector_and_keeps_it)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_INT, 0xf3);
+    vcpu_init(f.vcpu);
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_ASYNC_PF_INT), 0));
+    f.vcpu->apic.svr |= APIC_SPIV_APIC_ENABLED;
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0x7009);
+    cr_assert(eq(int, lapic_pending(f.vcpu), 0xf3));
+}
+
+Test(msr, RST_2_and_3_init_resets_what_it_must_and_keeps_the_rest)
+{
+    static const struct {
+        uint32_t index;
+        uint64_t value, after;
+    } rows[] = {{MSR_KVM_WALL_CLOCK, 0x2000, 0x2000}, {MSR_KVM_SYSTEM_TIME, 0x3001, 0},
+                {MSR_KVM_STEAL_TIME, 0x4001, 0},      {MSR_KVM_PV_EOI_EN, 0x5001, 0},
+                {MSR_KVM_POLL_CONTROL, 0, 0},         {MSR_KVM_ASYNC_PF_INT, 0xf3, 0},
+                {MSR_KVM_ASYNC_PF_EN, 0x7009, 0}};
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        guest_wrmsr(&f, rows[i].index, rows[i].value);
+    f.vcpu->kicked = true;
+    uint64_t stores = f.vm.trace.total;
+    vcpu_init(f.vcpu);
+    vcpu_enter(f.vcpu);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        cr_assert(eq(u64, guest_rdmsr(&f, rows[i].index), rows[i].after));
+    cr_assert(eq(u64, f.vm.trace.total, stores), "RST-4: INIT writes nothing");
+    for (int kind = 0; kind < AREA_WALL_CLOCK; kind++)
+        cr_assert(eq(u8, vcpu_area(f.vcpu, kind)->state, AREA_OFF));
+    cr_assert(f.vcpu->kicked);
+}
+
+Test(msr, RST_5_without_in_kernel_lapic_init_keeps_pv_eoi)
+{
+    FAKE_VM(f);
+    start_without_lapic(&f);
+    guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, 0x5001);
+    vcpu_init(f.vcpu);
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_PV_EOI_EN), 0x5001));
+}
+
+Test(msr, QMU_8_system_reset_writes_every_msr_back) /* known bug KB-33 */
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    guest_wrmsr(&f, MSR_KVM_SYSTEM_TIME_NEW, 0x2001);
+    guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x3001);
+    guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, 0x4001);
+    guest_wrmsr(&f, MSR_KVM_POLL_CONTROL, 0);
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0x7009);
+    vm_system_reset(&f.vm);
+    uint64_t stores = f.vm.trace.total;
+    fake_advance(&f, 1000000000000);
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u64, f.vm.trace.total, stores));
+    for (size_t i = 0; i < TEN; i++)
+        cr_assert(eq(u64, guest_rdmsr(&f, all_ten[i]), all_ten[i] == MSR_KVM_POLL_CONTROL));
+    for (int kind = 0; kind < AREA_WALL_CLOCK; kind++)
+        cr_assert(eq(u8, vcpu_area(f.vcpu, kind)->state, AREA_OFF));
+}
+
+/* Steal time's record. */
+Test(msr, STL_6_the_vector_of_the_specification)
+{
+    FAKE_VM(f);
+    struct kvm_steal_time st;
+    fake_vm_init(&f);
+    memset(&st, 0xaa, sizeof(st));
+    st.steal = 100;
+    st.version = 7;
+    st.flags = 5;
+    st.preempted = 3;
+    ram_write(&f, 0x5040, &st, sizeof(st));
+    f.time.run_delay_ns[0] = 500669;
+    guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x5041);
+    ram_read(&f, 0x5040, &st, sizeof(st));
+    cr_assert(eq(u64, st.steal, 500769));
+    cr_assert(eq(u32, st.version, 10));
+    cr_assert(eq(u32, st.flags, 5));
+    cr_assert(eq(u8, st.preempted, 0));
+    for (int i = 0; i < 3; i++)
+        cr_assert(eq(u8, st.u8_pad[i], 0xaa));
+    for (int i = 0; i < 11; i++)
+        cr_assert(eq(u32, st.pad[i], 0xaaaaaaaa));
+    cr_assert(eq(u32, f.vcpu->tlb_flushes, 1));
+}
+
+Test(msr, STL_7_re_enabling_credits_nothing_twice)
+{
+    FAKE_VM(f);
+    uint64_t steal;
+    fake_vm_init(&f);
+    f.time.run_delay_ns[0] = 1000;
+    guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x5041);
+    guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0);
+    f.time.run_delay_ns[0] = 1500;
+    guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x5041);
+    ram_read(&f, 0x5040, &steal, sizeof(steal));
+    cr_assert(eq(u64, steal, 1500));
+}
+
+Test(msr, STL_3_a_moved_area_leaves_the_old_address_alone) /* known bug KB-15 */
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x5041);
+    guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x6041);
+    ram_fill(&f, 0x5040, 0x55, 64);
+    vcpu_load(f.vcpu);
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u32, ram_u32(&f, 0x5040 + 8), 0x55555555));
+    cr_assert(eq(u32, ram_u32(&f, 0x6040 + 8), 4));
+}
+
+Test(msr, TLB_4_without_the_flush_feature_the_byte_is_cleared_and_nothing_flushed) /* known bug KB-16 */
+{
+    FAKE_VM(f);
+    uint8_t preempted = 3;
+    fake_vm_create(&f, &fake_config, true);
+    fake_set_features(&f, 1u << KVM_FEATURE_STEAL_TIME);
+    vcpu_set_enforce(f.vcpu, true);
+    ram_write(&f, 0x5050, &preempted, 1);
+    guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x5041);
+    ram_read(&f, 0x5050, &preempted, 1);
+    cr_assert(eq(u8, preempted, 0));
+    cr_assert(eq(u32, f.vcpu->tlb_flushes, 0));
+}
+
+/* The CPU's own registers. */
+WRITE_ROW(CPU_MSR_lstar, MSR_LSTAR, 0xffffffff81000000, MSR_OK, 0xffffffff81000000)
+WRITE_ROW(CPU_MSR_lstar_not_canonical, MSR_LSTAR, 0x0000800000000000, MSR_INVALID, 0)
+WRITE_ROW(CPU_MSR_gs_base_not_canonical, MSR_GS_BASE, 1ull << 63, MSR_INVALID, 0)
+WRITE_ROW(CPU_MSR_sysenter_is_made_canonical, MSR_IA32_SYSENTER_EIP, 0x0000800000000000, MSR_OK,
+          0xffff800000000000)
+WRITE_ROW(CPU_MSR_pat, MSR_IA32_CR_PAT, 0x0606060606060606, MSR_OK, 0x0606060606060606)
+WRITE_ROW(CPU_MSR_pat_reserved_type, MSR_IA32_CR_PAT, 0x0606060606060602, MSR_INVALID, 0x0007040600070406)
+WRITE_ROW(CPU_MSR_mtrr_default, MSR_MTRRdefType, 0xc06, MSR_OK, 0xc06)
+WRITE_ROW(CPU_MSR_mtrr_default_reserved, MSR_MTRRdefType, 0x1006, MSR_INVALID, 0)
+WRITE_ROW(CPU_MSR_mtrr_mask_beyond_the_address_width, 0x201, 1ull << 40, MSR_INVALID, 0)
+WRITE_ROW(CPU_MSR_mtrr_base, 0x20e, 0x80000006, MSR_OK, 0x80000006)
+WRITE_ROW(CPU_MSR_mtrr_fixed, 0x26f, 0x0606060606060606, MSR_OK, 0x0606060606060606)
+WRITE_ROW(CPU_MSR_mtrr_fixed_reserved_type, 0x250, 7, MSR_INVALID, 0)
+WRITE_ROW(CPU_MSR_tsc_aux_is_32_bits, MSR_TSC_AUX, 1ull << 32, MSR_INVALID, 0)
+WRITE_ROW(CPU_MSR_efer_reserved, MSR_EFER, 2, MSR_INVALID, 0)
+
+Test(msr, CPU_MSR_efer_lma_follows_the_cpu_and_not_the_write)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_EFER, EFER_LME | EFER_LMA), MSR_OK));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_EFER), EFER_LME));
+    cpu_mode(f.vcpu, true, true, 0);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_EFER, EFER_SCE), MSR_INVALID),
+              "LME may not change while paging is on");
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_EFER, EFER_SCE | EFER_LME), MSR_OK));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_EFER), EFER_SCE | EFER_LME | EFER_LMA));
+}
+
+Test(msr, CPU_MSR_efer_needs_the_cpuid_bits)
+{
+    FAKE_VM(f);
+    fake_vm_create(&f, &fake_config, true); /* no CPUID at all */
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_EFER, EFER_NXE), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_EFER, EFER_LME), MSR_INVALID));
+    cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_EFER, EFER_NXE, ORIGIN_VMM), MSR_OK));
+}
+
+Test(msr, CPU_MSR_mtrrcap_is_read_only)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_MTRRcap), 0x508));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_MTRRcap, 0x508), MSR_INVALID));
+}
