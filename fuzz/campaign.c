@@ -97,8 +97,8 @@ static pid_t start_libfuzzer(const struct campaign *campaign, const struct paths
     snprintf(dict, sizeof(dict), "-dict=%s", paths->dict);
     snprintf(log, sizeof(log), "%s/job-%u.log", paths->raw, job);
     return process_start((const char *[]){paths->binary, time_arg, artifacts, dict, "-print_final_stats=1",
-                                          "-timeout=10", "-rss_limit_mb=2048", "-reload=1", "-max_len=4096",
-                                          "-use_value_profile=1", paths->corpus, paths->seeds, NULL},
+                                          "-timeout=10", "-rss_limit_mb=2048", "-reload=1", "-max_len=1024",
+                                          paths->corpus, paths->seeds, NULL},
                          NULL, log);
 }
 

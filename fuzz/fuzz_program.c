@@ -31,9 +31,13 @@ static void reduce(struct program *program)
 
     program->config.vcpus = (uint8_t)((program->config.vcpus - 1u) % FUZZ_VCPUS_MAX + 1);
     program->config.ram_pages = FUZZ_RAM_PAGES;
-    for (uint32_t i = 0; i < program->count; i++)
-        if (fuzz_surface_ops >> program->actions[i].op & 1)
-            program->actions[kept++] = program->actions[i];
+    for (uint32_t i = 0; i < program->count; i++) {
+        if (!(fuzz_surface_ops >> program->actions[i].op & 1))
+            continue;
+        if (kept != i)
+            program->actions[kept] = program->actions[i];
+        kept++;
+    }
     program->count = kept;
 }
 

@@ -110,9 +110,6 @@ static bool check_version(struct invariants *inv, const struct trace_entry *entr
     const char *rule = entry->kind == AREA_STEAL ? "STL-6" : entry->kind == AREA_CLOCK ? "CLK-8" : "CLK-18";
 
     if (entry->offset == kind->version && entry->size == 4) {
-        bool closes =
-            record->phase == RECORD_BODY || (record->phase == RECORD_ODD && entry->kind == AREA_WALL_CLOCK);
-
         if (record->phase == RECORD_AT_REST && (version & 1)) {
             *record = (struct record_seen){RECORD_ODD, version};
             return true;
