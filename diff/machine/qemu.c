@@ -51,7 +51,9 @@ uint64_t qemu_memory_bytes(const char *memory)
     n = strtoull(memory, &end, 10);
     if (*end == 'G' || *end == 'g')
         shift = 30;
-    if (*end && strchr("MmGg", *end))
+    if (*end == 'K' || *end == 'k')
+        shift = 10;
+    if (*end && strchr("KkMmGg", *end))
         end++;
     return *end || n > 1 << 20 ? 0 : (uint64_t)n << shift;
 }
