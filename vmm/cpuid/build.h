@@ -39,7 +39,7 @@ struct cpuid_outcome {
     bool enforce_pv;                     /* kvm-pv-enforce-cpuid (K14) */
     enum irqchip irqchip;
     uint32_t vcpus, apic_id;
-    uint32_t tsc_khz; /* the guest's rate; 0: unknown */
+    uint64_t tsc_khz; /* the guest's rate; 0: unknown */
 };
 
 /* vcpu counts from 0. 0, or -EINVAL with outcome->error set and an empty table. Warnings that QEMU prints once are given

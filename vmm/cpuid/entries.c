@@ -151,5 +151,5 @@ void entries_build(const struct cpu_state *state, struct cpuid_table *out)
         add_range(state, out, 0xc0000000, LAST_CENTAUR);
     if (state_kvm(state) && frequency_leaf(state))
         entry_add(out, 0x40000010, 0, 0,
-                  (struct cpuid_regs){.eax = state->outcome->tsc_khz, .ebx = APIC_BUS_KHZ});
+                  (struct cpuid_regs){.eax = (uint32_t)state->outcome->tsc_khz, .ebx = APIC_BUS_KHZ});
 }

@@ -112,9 +112,13 @@ static bool check_kernel(struct cpu_state *state)
     if (state_number(state, P_HV_VPINDEX) && !state->host->extensions[EXT_HYPERV_VP_INDEX])
         return refuse(state, CPU_REFUSED, P_HV_VPINDEX, "kernel doesn't allow setting HyperV VP_INDEX");
     if (state->hyperv && state_number(state, P_HV_EVMCS) &&
-        !state->host->extensions[EXT_HYPERV_ENLIGHTENED_VMCS])
-        return refuse(state, CPU_REFUSED, P_HV_EVMCS,
-                      "eVMCS version range [1..1] is not supported by kernel (supported: [0..0])");
+        !state->host->extensions[EXT_HYPERV_ENLIGHTENED_VMCS]) {
+        message_set(&state->outcome->error, CPU_REFUSED, state->values[P_HV_EVMCS].at,
+                    "eVMCS version range [1..1] is not supported by kernel (supported: [0..0])\n"
+                    "kvm_init_vcpu: kvm_arch_init_vcpu failed (%u): Operation not supported",
+                    state->vcpu);
+        return false;
+    }
     if (state->host->extensions[EXT_HYPERV])
         return true;
     for (size_t i = 0; i < sizeof(fatal_msrs) / sizeof(fatal_msrs[0]); i++)

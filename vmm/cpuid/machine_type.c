@@ -55,6 +55,7 @@ const struct machine_compat machine_compats[] = {
     {UP_TO(2, 3), "qemu64", "min-level", "4"},
     {UP_TO(2, 3), "kvm64", "min-level", "5"},
     {UP_TO(2, 2), "kvm64", "vme", "off"},
+    {UP_TO(1, 4), "qemu64", "model", "2"},
 };
 const unsigned machine_compat_count = sizeof(machine_compats) / sizeof(machine_compats[0]);
 

@@ -278,7 +278,7 @@ static bool settle_tsc(struct cpu_state *state)
     uint64_t user = state_number(state, P_TSC_FREQUENCY) / 1000, host = state->host->tsc_khz;
     uint64_t window = host * 250 / 1000000;
 
-    state->outcome->tsc_khz = user ? (uint32_t)user : (uint32_t)host;
+    state->outcome->tsc_khz = user ? user : host;
     if (!user || !state_kvm(state) || state->host->extensions[EXT_TSC_CONTROL] ||
         (user + window >= host && user <= host + window))
         return true;
@@ -295,10 +295,10 @@ static bool settle_tsc(struct cpu_state *state)
 static bool check_kernel(struct cpu_state *state)
 {
     state->outcome->enforce_pv = state_kvm(state) && state_number(state, P_KVM_ENFORCE);
-    if (!state_kvm(state))
-        return true;
     if (!settle_tsc(state))
         return false;
+    if (!state_kvm(state))
+        return true;
     if (state->outcome->enforce_pv && !state->host->extensions[EXT_ENFORCE_PV_FEATURE_CPUID])
         return refuse(state, CPU_QEMU_ABORTS, P_KVM_ENFORCE,
                       "failed to enable KVM_CAP_ENFORCE_PV_FEATURE_CPUID: Invalid argument");

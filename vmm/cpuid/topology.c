@@ -1,6 +1,7 @@
 /* -smp: keys, filling in what is missing, checks; APIC ids. QEMU flags specification T1-T5. */
 #include "vmm/cpuid/topology.h"
 
+#include <stdio.h>
 #include <string.h>
 #include "vmm/cpuid/property.h"
 
@@ -113,8 +114,9 @@ static bool check_product(const struct smp *smp, bool dies, struct message *erro
 
     if (product == n[SMP_MAXCPUS] && n[SMP_MAXCPUS] >= n[SMP_CPUS])
         return true;
-    message_set(error, CPU_BAD_TOPOLOGY, 0, dies ? " * dies (%u)" : "", n[SMP_DIES]);
-    memcpy(text, error->text, sizeof(text));
+    text[0] = 0;
+    if (dies)
+        snprintf(text, sizeof(text), " * dies (%u)", n[SMP_DIES]);
     if (product != n[SMP_MAXCPUS])
         message_set(error, CPU_BAD_TOPOLOGY, 0,
                     "Invalid CPU topology: product of the hierarchy must match maxcpus: "

@@ -1,0 +1,23 @@
+/* The commands of pv-vmm; each takes argv without the program and command names and returns the exit status. */
+#ifndef VMM_CMD_H
+#define VMM_CMD_H
+
+#include "vmm/cpuid/machine_options.h"
+#include "vmm/cpuid/supported.h"
+
+/* Exit statuses of all programs (DESIGN.md, "Command line"). */
+enum exit_status { EXIT_DONE = 0, EXIT_FINDINGS = 1, EXIT_USAGE = 2, EXIT_MISSING = 3, EXIT_OUR_FAULT = 4 };
+
+int cmd_cpuid(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+
+/* Reads "supported_cpuid", "host_cpuid", "tsc_khz", "check_extension" and "feature_msrs" out of a host record or of
+ * the file behind the flag vectors. False: why says what is wrong. */
+bool supported_from_json(struct cpuid_supported *host, const char *text, size_t len, char why[160]);
+
+/* The host named by --supported ("soft", "qemu-7.2-tcg" or a file's path; NULL: by the accelerator), in *storage if it had
+ * to be read. EXIT_DONE, or the status to leave with and *why. */
+int supported_by_name(const char *name, const struct vmm_options *options, struct cpuid_supported *storage,
+                      const struct cpuid_supported **host, char why[240]);
+
+#endif

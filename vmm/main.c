@@ -1,0 +1,43 @@
+/* pv-vmm: dispatches to its commands. DESIGN.md, "Command line". */
+#include <stdio.h>
+#include <string.h>
+#include "vmm/cmd.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *what;
+} commands[] = {
+#ifdef PARAVANE_CMD_RUN
+    {"run", cmd_run, "run a virtual machine"},
+#endif
+    {"cpuid", cmd_cpuid, "show what a guest would read with CPUID under given flags"},
+};
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void usage(FILE *to)
+{
+    fprintf(to, "Usage: pv-vmm COMMAND [OPTIONS]\n\nCommands:\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].what);
+    fprintf(to, "\n'pv-vmm COMMAND --help' explains one; 'pv-vmm --version' prints the version.\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+        usage(stdout);
+        return EXIT_DONE;
+    }
+    if (argc > 1 && !strcmp(argv[1], "--version")) {
+        puts("pv-vmm " PARAVANE_VERSION);
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < COMMANDS && argc > 1; i++)
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 2, argv + 2);
+    if (argc > 1)
+        fprintf(stderr, "pv-vmm: no such command: %s\n", argv[1]);
+    usage(stderr);
+    return EXIT_USAGE;
+}
