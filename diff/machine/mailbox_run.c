@@ -25,9 +25,11 @@ struct run {
     uint8_t *forced;     /* per action: FORCED | enum outcome_status when it was decided on this side */
     uint32_t position;   /* no action before this one can be current any more */
     uint32_t served_seq; /* last host_seq that was answered */
+    uint32_t timed;      /* action whose deadline runs; UINT32_MAX: still that of the boot */
     uint32_t sampled;    /* OP_CLOCK action whose samples were taken; UINT32_MAX: none */
     unsigned hangs;
     bool paused;
+    uint32_t timed; /* action that deadline_ns is for; UINT32_MAX: for the way to one */
     uint64_t deadline_ns;
 };
 
@@ -120,12 +122,19 @@ static void fill_actions(struct run *run)
     }
 }
 
+static void set_boot_deadline(struct run *run)
+{
+    run->timed = UINT32_MAX;
+    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+}
+
 static void set_deadline(struct run *run, uint32_t index)
 {
     const struct mailbox_host *host = run->host;
     const struct action *action = &run->program->actions[index];
     bool hlt = action->op == OP_HLT && action->vcpu == 0;
 
+    run->timed = index;
     run->deadline_ns = clock_ns(CLOCK_MONOTONIC) +
                        (hlt ? or_default(host->hlt_ns, HLT_NS) : or_default(host->action_ns, ACTION_NS));
 }
@@ -146,6 +155,7 @@ static void publish(struct run *run, uint32_t next)
     m->host_seq = run->served_seq;
     m->host_ack = run->served_seq - 1; /* not what a probe that waits before the reset waits for */
     m->native = run->host->native_vmcall ? 0 : 1;
+    m->state = PROBE_BOOTING;
     m->current = 0;
     m->next = next;
     atomic_thread_fence(memory_order_seq_cst);
@@ -164,7 +174,7 @@ static int restart(struct run *run)
 static int restart_at(struct run *run, uint32_t next)
 {
     run->position = next;
-    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+    set_boot_deadline(run);
     publish(run, next);
     return restart(run);
 }
@@ -180,7 +190,7 @@ static int begin(struct run *run)
         return err;
     clear_ram(run);
     memset(run->m, 0, sizeof(*run->m));
-    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+    set_boot_deadline(run);
     publish(run, 0);
     return 0;
 }
@@ -277,7 +287,7 @@ static int serve_host(struct run *run, uint32_t first, uint32_t seq)
     if (!err && run->paused)
         err = unpause(run);
     run->position = i;
-    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+    set_boot_deadline(run);
     if (err || was_reset(run, i - 1))
         return err;
     run->m->next = i;
@@ -388,7 +398,7 @@ static int get_over_hang(struct run *run, const char *how)
 static int look(struct run *run)
 {
     struct mailbox *m = run->m;
-    uint32_t state = m->state, seq = m->host_seq, index, before = run->position;
+    uint32_t state = m->state, seq = m->host_seq, index;
 
     if (m->done_seq == COMMAND_SEQ)
         return 1;
@@ -404,7 +414,7 @@ static int look(struct run *run)
     if (state == PROBE_SAMPLING && index != run->sampled && run->program->actions[index].op == OP_CLOCK)
         return serve_samples(run, index);
     run->position = index;
-    if (index != before)
+    if (state == PROBE_RUNNING && run->timed != index)
         set_deadline(run, index);
     return deadline_passed(run->deadline_ns) ? get_over_hang(run, "hung") : 0;
 }
@@ -471,7 +481,7 @@ static int run_program(struct run *run)
 
 int mailbox_run(struct mailbox_host *host, const struct program *program, struct transcript *out)
 {
-    struct run run = {.host = host, .program = program, .out = out, .sampled = UINT32_MAX};
+    struct run run = {.host = host, .program = program, .out = out, .timed = UINT32_MAX, .sampled = UINT32_MAX};
     int err;
 
     if (host->ram_size < MAILBOX_GPA + MAILBOX_SIZE || program->count > MAILBOX_ACTIONS)
