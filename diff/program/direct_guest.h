@@ -25,6 +25,8 @@ struct trap direct_read(struct step *step, uint64_t gva, void *dst, unsigned siz
 struct trap direct_write(struct step *step, uint64_t gva, const void *src, unsigned size);
 struct trap direct_fill(struct step *step, uint64_t gva, uint8_t byte, unsigned size);
 
+/* The outcome of the HLT that has ended. */
+void direct_report_wake(struct outcome *outcome, const struct direct_wake *wake);
 /* HLT with nothing to wake it now: halts, or resets the machine if nothing ever could. */
 void direct_halt(struct step *step);
 
