@@ -25,7 +25,6 @@ struct run {
     uint8_t *forced;     /* per action: FORCED | enum outcome_status when it was decided on this side */
     uint32_t position;   /* no action before this one can be current any more */
     uint32_t served_seq; /* last host_seq that was answered */
-    uint32_t timed;      /* action whose deadline runs; UINT32_MAX: still that of the boot */
     uint32_t sampled;    /* OP_CLOCK action whose samples were taken; UINT32_MAX: none */
     unsigned hangs;
     bool paused;
@@ -481,7 +480,8 @@ static int run_program(struct run *run)
 
 int mailbox_run(struct mailbox_host *host, const struct program *program, struct transcript *out)
 {
-    struct run run = {.host = host, .program = program, .out = out, .timed = UINT32_MAX, .sampled = UINT32_MAX};
+    struct run run = {
+        .host = host, .program = program, .out = out, .timed = UINT32_MAX, .sampled = UINT32_MAX};
     int err;
 
     if (host->ram_size < MAILBOX_GPA + MAILBOX_SIZE || program->count > MAILBOX_ACTIONS)
