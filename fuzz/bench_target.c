@@ -84,6 +84,7 @@ int main(int argc, char **argv)
     if (argc == 4) {
         status = write_inputs(full, argv[3]);
     } else {
+        fuzz_run.save_judge = SAVE_NEVER;
         full_ns = measure(full);
         reset_ns = measure(empty);
         snprintf(name, sizeof(name), "fuzz.%s.action_ns", argv[1]);

@@ -145,9 +145,9 @@ static void judge_save(const struct program *program, const uint8_t *data, size_
 {
     uint32_t step = program->count / SAVE_POINTS_MAX + 1, drawn;
 
-    if (program->count == 0)
+    if (program->count == 0 || fuzz_run.save_judge == SAVE_NEVER)
         return;
-    if (fuzz_run.every_point) {
+    if (fuzz_run.save_judge == SAVE_EVERY_POINT) {
         for (uint32_t at = 0; at < program->count; at += step)
             run_restored(program, at);
         return;

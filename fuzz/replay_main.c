@@ -278,7 +278,7 @@ int main(int argc, char **argv)
 
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    fuzz_run.every_point = true;
+    fuzz_run.save_judge = SAVE_EVERY_POINT;
     fuzz_run.verbose = options.verbose;
     for (size_t i = 0; i < options.inputs.count;) {
         if (options.text)

@@ -15,11 +15,18 @@ char *fuzz_input_text(const uint8_t *data, size_t size);
 /* A seed in its reviewed form becomes what engines feed: *out is malloc'ed. -EINVAL with *message, -ENOMEM. */
 int fuzz_input_load(const uint8_t *data, size_t size, uint8_t **out, size_t *out_size, char message[200]);
 
+/* When a program runs again with a save and restore in the middle (decision 28). */
+enum save_judge {
+    SAVE_ONE_IN_64,   /* of the inputs, at one point drawn from the input */
+    SAVE_EVERY_POINT, /* corpus replay */
+    SAVE_NEVER,       /* measuring */
+};
+
 #define FUZZ_NO_ACTION 0xffffffffu
 /* The only writable data of a fuzz binary besides its machines: where it is, for the crash handler. */
 struct fuzz_run {
-    bool every_point; /* corpus replay: save and restore at every point, not at one point in 64 inputs */
-    bool verbose;     /* replay -v: say what each action did, on stdout */
+    enum save_judge save_judge;
+    bool verbose;             /* replay -v: say what each action did, on stdout */
     volatile uint32_t action; /* index of the action being done, or FUZZ_NO_ACTION */
     char rule[24];            /* fuzz_fail(): the broken rule and one line about it */
     char text[232];
