@@ -80,7 +80,7 @@ static bool accel_key(struct scan *scan, const char *value, const struct keyval 
 static bool take_accel(struct scan *scan, const char *value)
 {
     const char *rest = value;
-    struct keyval name, kv;
+    struct keyval name = {0}, kv;
     enum cpuid_accel accel;
 
     if (scan->accel) /* the first one that works is used */
