@@ -326,7 +326,7 @@ int cmd_cpuid(int argc, char **argv)
     const char *format_name = NULL, *supported = NULL, *help_wanted = NULL;
     const struct own_option own[] = {
         {"format", true, &format_name}, {"supported", true, &supported}, {"help", false, &help_wanted}};
-    static struct cpuid_supported storage; /* one per process: this is the program, not the library */
+    struct cpuid_supported storage;
     const struct cpuid_supported *host;
     struct answer answer = {0};
     struct vmm_options options;

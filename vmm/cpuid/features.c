@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 const struct feature_word_info feature_words[FEATURE_WORDS] = {
     [FW_1_EDX] = {.leaf = 1, .reg = REG_EDX},
@@ -42,12 +41,13 @@ const struct feature_word_info feature_words[FEATURE_WORDS] = {
     [FW_12_1_EAX] = {.leaf = 0x12, .subleaf = 1, .reg = REG_EAX},
 };
 
-static int compare_name(const char *name, size_t len, const char *row)
+/* A plain loop: most names part at the first byte or two, and flags fuzzing lives off this. */
+int name_compare(const char *name, size_t len, const char *row)
 {
-    size_t row_len = strlen(row), common = len < row_len ? len : row_len;
-    int order = memcmp(name, row, common);
-
-    return order ? order : (len > row_len) - (len < row_len);
+    for (size_t i = 0; i < len; i++)
+        if (name[i] != row[i] || !row[i])
+            return row[i] ? (uint8_t)name[i] - (uint8_t)row[i] : 1;
+    return row[len] ? -1 : 0;
 }
 
 const struct feature_name *feature_find(const char *name, size_t len)
@@ -56,7 +56,7 @@ const struct feature_name *feature_find(const char *name, size_t len)
 
     while (low < high) {
         unsigned mid = (low + high) / 2;
-        int order = compare_name(name, len, feature_names[mid].name);
+        int order = name_compare(name, len, feature_names[mid].name);
 
         if (order == 0)
             return &feature_names[mid];

@@ -66,6 +66,8 @@ extern const struct feature_name feature_names[];
 extern const unsigned feature_name_count;
 #define FEATURE_NAMES_MAX 384
 
+/* Byte order of a span and a string, as the tables are sorted. */
+int name_compare(const char *name, size_t len, const char *row);
 /* The row, or NULL. Exact and case-sensitive (G4). */
 const struct feature_name *feature_find(const char *name, size_t len);
 /* The canonical name of one bit, or NULL: such a bit cannot be asked for. */

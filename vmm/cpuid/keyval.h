@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include "vmm/cpuid/features.h"
 
 struct keyval {
     const char *key, *value; /* a bare word is a key with a NULL value */
@@ -30,14 +31,9 @@ static inline bool keyval_next(const char **rest, struct keyval *kv)
     return true;
 }
 
-static inline bool span_is(const char *text, size_t len, const char *word)
-{
-    return strlen(word) == len && memcmp(text, word, len) == 0;
-}
-
 static inline bool key_is(const struct keyval *kv, const char *word)
 {
-    return span_is(kv->key, kv->key_len, word);
+    return name_compare(kv->key, kv->key_len, word) == 0;
 }
 
 #endif

@@ -237,7 +237,7 @@ static struct cpuid_regs extended_leaf(const struct cpu_state *state, uint32_t l
     case 0xc0000000:
         return (struct cpuid_regs){.eax = state->xlevel2};
     case 0xc0000001:
-        return (struct cpuid_regs){.edx = word(state, FW_C0000001_EDX)};
+        return (struct cpuid_regs){.eax = signature(state), .edx = word(state, FW_C0000001_EDX)};
     default:
         return (struct cpuid_regs){0};
     }

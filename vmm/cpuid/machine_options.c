@@ -26,7 +26,7 @@ bool accel_find(const char *name, size_t len, enum cpuid_accel *accel)
     } accels[] = {{"soft", ACCEL_SOFT}, {"kvm", ACCEL_KVM}, {"tcg", ACCEL_TCG}};
 
     for (size_t i = 0; i < sizeof(accels) / sizeof(accels[0]); i++)
-        if (span_is(name, len, accels[i].name)) {
+        if (name_compare(name, len, accels[i].name) == 0) {
             *accel = accels[i].accel;
             return true;
         }
@@ -41,7 +41,7 @@ bool irqchip_find(const char *name, size_t len, enum irqchip *irqchip)
     } modes[] = {{"on", IRQCHIP_KERNEL}, {"off", IRQCHIP_NONE}, {"split", IRQCHIP_SPLIT}};
 
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-        if (span_is(name, len, modes[i].name)) {
+        if (name_compare(name, len, modes[i].name) == 0) {
             *irqchip = modes[i].irqchip;
             return true;
         }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "vmm/cpuid/features.h"
 
 static const struct machine_type bare_types[] = {
     {FAMILY_I440FX, "pc-i440fx-", 0, 255, IRQCHIP_KERNEL, .dies = true, .default_cpu = "qemu64"},
@@ -59,11 +60,6 @@ const struct machine_compat machine_compats[] = {
 };
 const unsigned machine_compat_count = sizeof(machine_compats) / sizeof(machine_compats[0]);
 
-static bool same(const char *text, size_t len, const char *word)
-{
-    return strlen(word) == len && memcmp(word, text, len) == 0;
-}
-
 /* Differences between versions of one family that are no CPU property. */
 static void adapt_to_version(struct machine_type *type)
 {
@@ -83,7 +79,7 @@ static bool find_versioned(const struct machine_type *bare, const char *name, si
             continue;
         snprintf(full, sizeof(full), releases[i].patch ? "%s%u.%u.%u" : "%s%u.%u", bare->name,
                  releases[i].major, releases[i].minor, releases[i].patch);
-        if (!same(name, len, full))
+        if (name_compare(name, len, full))
             continue;
         *type = *bare;
         memcpy(type->name, full, sizeof(full));
@@ -101,14 +97,14 @@ bool machine_type_find(const char *name, size_t len, struct machine_type *type)
     } aliases[] = {{"pc", "pc-i440fx-7.2"}, {"q35", "pc-q35-7.2"}};
 
     for (size_t i = 0; i < 2; i++)
-        if (same(name, len, aliases[i].alias))
+        if (name_compare(name, len, aliases[i].alias) == 0)
             return machine_type_find(aliases[i].name, strlen(aliases[i].name), type);
     for (size_t i = 0; i < sizeof(bare_types) / sizeof(bare_types[0]); i++) {
         const struct machine_type *bare = &bare_types[i];
 
         if (bare->version == 0 && find_versioned(bare, name, len, type))
             return true;
-        if (bare->version != 0 && same(name, len, bare->name)) {
+        if (bare->version != 0 && name_compare(name, len, bare->name) == 0) {
             *type = *bare;
             return true;
         }

@@ -63,18 +63,13 @@ const struct cpu_model_alias cpu_model_aliases[] = {
 };
 const unsigned cpu_model_alias_count = sizeof(cpu_model_aliases) / sizeof(cpu_model_aliases[0]);
 
-static bool named(const char *row, const char *name, size_t len)
-{
-    return strlen(row) == len && memcmp(row, name, len) == 0;
-}
-
 const struct cpu_model *cpu_model_find(const char *name, size_t len)
 {
     for (unsigned i = 0; i < cpu_model_alias_count; i++)
-        if (named(cpu_model_aliases[i].name, name, len))
+        if (name_compare(name, len, cpu_model_aliases[i].name) == 0)
             return cpu_model_find(cpu_model_aliases[i].model, strlen(cpu_model_aliases[i].model));
     for (unsigned i = 0; i < cpu_model_count; i++)
-        if (named(cpu_models[i].name, name, len))
+        if (name_compare(name, len, cpu_models[i].name) == 0)
             return &cpu_models[i];
     return NULL;
 }

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include "vmm/cpuid/features.h"
 
 #define UNSET32 0xffffffffll
 
@@ -106,9 +107,19 @@ const unsigned property_count = sizeof(properties) / sizeof(properties[0]);
 
 const struct property *property_find(const char *name, size_t len)
 {
-    for (unsigned i = 0; i < property_count; i++)
-        if (strlen(properties[i].name) == len && memcmp(properties[i].name, name, len) == 0)
-            return &properties[i];
+    unsigned low = 0, high = property_count;
+
+    while (low < high) {
+        unsigned mid = (low + high) / 2;
+        int order = name_compare(name, len, properties[mid].name);
+
+        if (order == 0)
+            return &properties[mid];
+        if (order < 0)
+            high = mid;
+        else
+            low = mid + 1;
+    }
     return NULL;
 }
 
@@ -186,7 +197,7 @@ static bool read_tristate(const struct property *property, const char *text, siz
     static const char *const words[] = {[TRI_AUTO] = "auto", [TRI_ON] = "on", [TRI_OFF] = "off"};
 
     for (unsigned i = 0; i < 3; i++)
-        if (strlen(words[i]) == len && memcmp(words[i], text, len) == 0) {
+        if (name_compare(text, len, words[i]) == 0) {
             *number = i;
             return true;
         }
@@ -248,8 +259,11 @@ bool property_switch(const struct property *property, const char *type_name, boo
                      struct property_value *value, struct message *why)
 {
     switch ((enum property_type)property->type) {
-    case PT_BOOL:
     case PT_REALIZED:
+        if (on)
+            message_set(why, CPU_QEMU_ABORTS, 0, "QEMU 7.2 crashes on +realized");
+        return !on;
+    case PT_BOOL:
         value->set = true;
         value->number = on;
         return true;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "vmm/cpuid/features.h"
 #include "vmm/cpuid/property.h"
 
 enum smp_key { SMP_CPUS, SMP_MAXCPUS, SMP_SOCKETS, SMP_DIES, SMP_CLUSTERS, SMP_CORES, SMP_THREADS, SMP_KEYS };
@@ -33,7 +34,7 @@ static bool read_pair(struct smp *smp, const char *text, size_t start, size_t le
     }
     if (equals)
         for (key = 0; key < SMP_KEYS; key++)
-            if (strlen(smp_keys[key]) == key_len && memcmp(smp_keys[key], pair, key_len) == 0)
+            if (name_compare(pair, key_len, smp_keys[key]) == 0)
                 break;
     if (key == SMP_KEYS) {
         message_set(error, CPU_BAD_TOPOLOGY, start, "Parameter 'smp.%.*s' is unexpected",

@@ -1,7 +1,7 @@
 /* How QEMU reads booleans, integers and tsc-freq out of -cpu. Specification section 3 (V1-V4, V8-V11). */
 #include "vmm/cpuid/property.h"
 
-#include <string.h>
+#include "vmm/cpuid/features.h"
 
 static bool is_blank(char c)
 {
@@ -17,7 +17,7 @@ bool value_bool(const char *text, size_t len, bool *value)
                  {"off", false}, {"no", false}, {"false", false}, {"n", false}};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (strlen(words[i].word) == len && memcmp(words[i].word, text, len) == 0) {
+        if (name_compare(text, len, words[i].word) == 0) {
             *value = words[i].value;
             return true;
         }

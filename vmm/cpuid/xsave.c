@@ -2,28 +2,27 @@
 #include "vmm/cpuid/state.h"
 
 #define XSAVE_HEADER_END 0x240
+#define X87_AND_SSE      3u /* in the first 0x240 bytes, and never off */
 
 static const struct {
     uint8_t number, word, bit;
-    uint32_t size, offset; /* of the standard format; 0, 0: inside the first 0x240 bytes */
+    uint32_t size, offset; /* of the standard format; TCG knows no offset for AMX */
 } components[] = {
-    {0, FW_1_EDX, 0, 0, 0},              /* x87 */
-    {1, FW_1_EDX, 25, 0, 0},             /* SSE */
-    {2, FW_1_ECX, 28, 0x100, 0x240},     /* AVX */
-    {3, FW_7_0_EBX, 14, 0x40, 0x3c0},    /* BNDREGS */
-    {4, FW_7_0_EBX, 14, 0x40, 0x400},    /* BNDCSR */
-    {5, FW_7_0_EBX, 16, 0x40, 0x440},    /* opmask */
-    {6, FW_7_0_EBX, 16, 0x200, 0x480},   /* ZMM_Hi256 */
-    {7, FW_7_0_EBX, 16, 0x400, 0x680},   /* Hi16_ZMM */
-    {9, FW_7_0_ECX, 3, 8, 0xa80},        /* PKRU */
-    {17, FW_7_0_EDX, 24, 0x40, 0xac0},   /* XTILECFG */
-    {18, FW_7_0_EDX, 24, 0x2000, 0xb00}, /* XTILEDATA */
+    {2, FW_1_ECX, 28, 0x100, 0x240},   /* AVX */
+    {3, FW_7_0_EBX, 14, 0x40, 0x3c0},  /* BNDREGS */
+    {4, FW_7_0_EBX, 14, 0x40, 0x400},  /* BNDCSR */
+    {5, FW_7_0_EBX, 16, 0x40, 0x440},  /* opmask */
+    {6, FW_7_0_EBX, 16, 0x200, 0x480}, /* ZMM_Hi256 */
+    {7, FW_7_0_EBX, 16, 0x400, 0x680}, /* Hi16_ZMM */
+    {9, FW_7_0_ECX, 3, 8, 0xa80},      /* PKRU */
+    {17, FW_7_0_EDX, 24, 0x40, 0},     /* XTILECFG */
+    {18, FW_7_0_EDX, 24, 0x2000, 0},   /* XTILEDATA */
 };
 #define COMPONENTS (sizeof(components) / sizeof(components[0]))
 
 uint64_t xsave_components(const struct cpu_state *state)
 {
-    uint64_t mask = 0;
+    uint64_t mask = X87_AND_SSE;
 
     if (!state_has(state, FW_1_ECX, 26))
         return 0;
@@ -38,7 +37,7 @@ static struct cpuid_regs component_regs(const struct cpu_state *state, size_t i)
 {
     struct cpuid_regs regs = {0};
 
-    if (state_kvm(state) && components[i].size)
+    if (state_kvm(state))
         regs = supported_regs(&state->host->supported, 0xd, components[i].number);
     if (!regs.eax)
         regs = (struct cpuid_regs){components[i].size, components[i].offset, 0, 0};
