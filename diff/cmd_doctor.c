@@ -24,7 +24,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static const char *state_word(const struct diagnosis *row)
 {
-    if (!row->works)
+    if (!row->works || !row->needs)
         return "no";
     return row->note[0] && row->kind == MACHINE_QEMU_KVM ? "partly" : "yes";
 }
@@ -37,7 +37,7 @@ static void print_table(const struct diagnosis rows[MACHINE_KINDS])
     for (unsigned i = 0; i < MACHINE_KINDS; i++) {
         const struct diagnosis *row = &rows[i];
         const char *state = state_word(row);
-        const char *paint = row->works ? (state[0] == 'y' ? "\033[32m" : "\033[33m") : "\033[31m";
+        const char *paint = state[0] == 'y' ? "\033[32m" : state[0] == 'p' ? "\033[33m" : "\033[31m";
         char names[120];
 
         printf("%-9s  %s%-6s%s  ", machine_name(row->kind), colour ? paint : "", state,
@@ -45,8 +45,8 @@ static void print_table(const struct diagnosis rows[MACHINE_KINDS])
         if (row->works && row->needs)
             printf("%s%s", needs_text(row->needs, names, sizeof(names)),
                    row->note[0] ? "\n                   " : "\n");
-        if (row->note[0] || !row->needs)
-            printf("%s\n", row->note[0] ? row->note : "built in");
+        if (row->note[0])
+            printf("%s\n", row->note);
         if (row->info.qemu_version[0])
             printf("                   QEMU %s, %u ms\n", row->info.qemu_version, row->ms);
     }

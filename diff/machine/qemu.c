@@ -32,6 +32,7 @@ struct qemu {
     int ram_fd, bios_fd;
     uint8_t *ram;
     uint64_t ram_size;
+    bool fresh;          /* launched with -S: the guest has not run yet */
     bool paused;         /* by us */
     bool broken;         /* it stopped by itself: a KVM internal error */
     unsigned resets;     /* RESET events */
@@ -214,7 +215,7 @@ static int qemu_launch(struct qemu *q, const struct run_item *item, struct run_r
     qmp_arguments(&args, fds[1]);
     memory_arguments(&args, q);
     err = qemu_start(q, &args, fds, &result->refused, result->error);
-    q->paused = true;
+    q->fresh = q->paused = true;
     q->broken = false;
     q->resets = 0;
     args_free(&args);
@@ -247,43 +248,6 @@ static int set_paused(struct qemu *q, bool paused)
     return err;
 }
 
-static int wait_for_reset(struct qemu *q, unsigned before)
-{
-    uint64_t deadline = deadline_in_ms(COMMAND_MS);
-
-    while (q->resets == before) {
-        int err = qmp_poll(&q->qmp, q->error);
-
-        if (err || deadline_passed(deadline))
-            return err ? err : -ETIMEDOUT;
-        pause_us(50);
-    }
-    return 0;
-}
-
-static void clear_ram(struct qemu *q, uint64_t start, uint64_t end)
-{
-    if (end > start && fallocate(q->ram_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
-                                 (off_t)(end - start)) < 0)
-        memset(q->ram + start, 0, end - start);
-}
-
-/* Back to power-on for the next program: nothing of the last one stays in the RAM that programs use. The pages of
- * the probe and the mailbox are kept: both set up what they read, and each page costs a fault in L1. The VM is left
- * paused. */
-static int qemu_rewind(struct qemu *q)
-{
-    unsigned before = q->resets;
-    int err = q->paused ? 0 : set_paused(q, true);
-
-    if (err)
-        return err;
-    clear_ram(q, 0, PROBE_SIPI_PAGE);
-    clear_ram(q, PROBE_RAM_BASE, q->ram_size);
-    err = command(q, "system_reset");
-    return err ? err : wait_for_reset(q, before);
-}
-
 /* mailbox_host: looks at the process now and then, and gives the CPU away in between. */
 static bool pump(void *ctx, char why[240])
 {
@@ -314,11 +278,51 @@ static uint64_t raw_ns(void *ctx)
     return clock_ns(CLOCK_MONOTONIC_RAW);
 }
 
+static int wait_for_reset(struct qemu *q, unsigned before)
+{
+    uint64_t deadline = deadline_in_ms(COMMAND_MS);
+
+    while (q->resets == before) {
+        int err = qmp_poll(&q->qmp, q->error);
+
+        if (err || deadline_passed(deadline))
+            return err ? err : -ETIMEDOUT;
+        pause_us(50);
+    }
+    return 0;
+}
+
 static int restart(void *ctx)
 {
     struct qemu *q = ctx;
+    unsigned before = q->resets;
+    int err = 0;
 
-    return q->paused ? set_paused(q, false) : command(q, "system_reset");
+    if (!q->fresh)
+        err = command(q, "system_reset");
+    if (!err && !q->fresh && q->paused)
+        err = wait_for_reset(q, before);
+    if (!err && q->paused)
+        err = set_paused(q, false);
+    q->fresh = false;
+    return err;
+}
+
+static void clear_range(struct qemu *q, uint64_t start, uint64_t end)
+{
+    if (end > start && fallocate(q->ram_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
+                                 (off_t)(end - start)) < 0)
+        memset(q->ram + start, 0, end - start);
+}
+
+/* What programs may have written. The pages of the probe and the mailbox stay: both set up what they read, and in the
+ * box each page costs a fault. */
+static void clear_ram(void *ctx)
+{
+    struct qemu *q = ctx;
+
+    clear_range(q, 0, PROBE_SIPI_PAGE);
+    clear_range(q, PROBE_RAM_BASE, q->ram_size);
 }
 
 static int host_action(void *ctx, const struct action *action)
@@ -351,6 +355,7 @@ static struct mailbox_host mailbox_host_of(struct qemu *q, const struct flag_set
         .pump = pump,
         .raw_ns = raw_ns,
         .restart = restart,
+        .clear_ram = clear_ram,
         .host_action = host_action,
         .cancelled = is_cancelled,
         .action_ns = q->config->action_ns,
@@ -380,8 +385,6 @@ static int run_programs(struct qemu *q, const struct run_item *item, struct run_
     for (unsigned i = 0; i < item->program_count; i++) {
         int err = 0;
 
-        if (i && !lost)
-            lost = qemu_rewind(q);
         if (lost)
             err = replace(q, item, result, &relaunches);
         if (!err)
