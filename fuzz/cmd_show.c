@@ -139,8 +139,8 @@ static int write_output(const char *name, const void *data, size_t len)
 static int load(const struct show *show, struct program *program)
 {
     struct program_error error;
-    uint8_t *data;
-    size_t len;
+    uint8_t *data = NULL;
+    size_t len = 0;
     int err = read_input(show->input, &data, &len);
 
     if (err)
