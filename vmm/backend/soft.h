@@ -16,7 +16,7 @@ enum stop_reason {
 struct stop {
     enum stop_reason reason;
     uint16_t vcpu_id;
-    int code;            /* STOP_REQUESTED: what the device gave */
+    int code; /* STOP_REQUESTED: what the device gave */
     uint64_t rip;
     char text[160];
 };
@@ -29,6 +29,14 @@ void soft_destroy(struct soft *soft);
 void soft_run(struct soft *soft, uint64_t budget, struct stop *stop);
 void soft_request_stop(struct soft *soft, int code); /* from a bus callback: stops after this instruction */
 uint64_t soft_instructions(const struct soft *soft); /* executed so far */
+/* Lines about what the guest does, while the run goes on; NULL line: none. Meant for people, not stable. */
+enum soft_trace_what { SOFT_TRACE_INSN = 1, SOFT_TRACE_EXIT = 2, SOFT_TRACE_PV = 4 };
+struct soft_trace {
+    unsigned what; /* enum soft_trace_what */
+    void (*line)(void *ctx, const struct vcpu *vcpu, const char *text);
+    void *ctx;
+};
+void soft_set_trace(struct soft *soft, const struct soft_trace *trace);
 /* After RAM or registers were changed from outside (reset, restore): forget cached translations and blocks. */
 void soft_flush(struct soft *soft);
 

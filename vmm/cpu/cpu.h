@@ -58,6 +58,8 @@ void cpu_run(struct cpu *cpu, uint64_t budget, struct cpu_exit *exit);
 bool cpu_finish(struct cpu *cpu, unsigned length);
 /* Delivers through the IDT, double faults included. False: triple fault. */
 bool cpu_deliver(struct cpu *cpu, enum cpu_event_kind kind, struct trap trap);
+/* No NMI is being handled: another may be delivered. */
+bool cpu_nmi_open(const struct cpu *cpu);
 /* Stores at *linear* RIP with the guest's privilege (HC-11); the trap is the guest's page fault. */
 struct trap cpu_patch(struct cpu *cpu, const uint8_t *bytes, unsigned len);
 void cpu_tlb_flush(struct cpu *cpu);

@@ -196,8 +196,8 @@ static struct trap deliver_protected(struct cpu *cpu, const struct delivery_even
     struct cpu_regs *r = cpu->regs;
     bool is_l = is_long(cpu), inward;
     struct frame_stack stack = current_stack(cpu);
-    struct descriptor cs;
-    struct gate g;
+    struct descriptor cs = {0};
+    struct gate g = {0};
     struct trap t = gate_read(cpu, e, &g);
     unsigned new_cpl;
 

@@ -42,16 +42,6 @@ void cpu_destroy(struct cpu *cpu)
     free(cpu);
 }
 
-/* MAXPHYADDR: 36 when CPUID does not say. */
-static uint8_t phys_bits(const struct vcpu *vcpu)
-{
-    uint32_t bits = 36;
-
-    if (vcpu_cpuid(vcpu, 0x80000000, 0).eax >= 0x80000008)
-        bits = vcpu_cpuid(vcpu, 0x80000008, 0).eax & 0xff;
-    return (uint8_t)(bits >= 32 && bits <= 52 ? bits : 36);
-}
-
 /* Takes over what may have changed outside: registers, paging, slots. */
 static void cpu_begin(struct cpu *cpu)
 {
@@ -63,9 +53,10 @@ static void cpu_begin(struct cpu *cpu)
     if (cpu->cache->mem_generation != cpu->mem->generation)
         code_cache_flush(cpu->cache);
     if (cpu->mem_generation != cpu->mem->generation || cpu->tlb_cr0 != r->cr0 || cpu->tlb_cr3 != r->cr3 ||
-        cpu->tlb_cr4 != r->cr4 || cpu->tlb_efer != r->efer) {
+        cpu->tlb_cr4 != r->cr4 || cpu->tlb_efer != r->efer || cpu->tlb_flushes != cpu->vcpu->tlb_flushes) {
         cpu_tlb_flush(cpu);
-        cpu->phys_bits = phys_bits(cpu->vcpu);
+        cpu->tlb_flushes = cpu->vcpu->tlb_flushes;
+        cpu->phys_bits = cpu->vcpu->phys_bits ? cpu->vcpu->phys_bits : 36; /* 36: no table was set */
     }
     mode_update(cpu);
 }
@@ -194,6 +185,11 @@ bool cpu_deliver(struct cpu *cpu, enum cpu_event_kind kind, struct trap trap)
     return alive;
 }
 
+bool cpu_nmi_open(const struct cpu *cpu)
+{
+    return !cpu->nmi_blocked;
+}
+
 struct trap cpu_patch(struct cpu *cpu, const uint8_t *bytes, unsigned len)
 {
     uint64_t v = 0;
@@ -262,7 +258,7 @@ enum step not_implemented(struct cpu *cpu, const struct insn *i, const char *wha
         cpu->rip = insn_rip(cpu, i);
     describe(cpu, where, sizeof(where));
     cpu->exit->reason = CPU_EXIT_UNIMPLEMENTED;
-    snprintf(cpu->exit->text, sizeof(cpu->exit->text), "%s: %s", what, where);
+    snprintf(cpu->exit->text, sizeof(cpu->exit->text), "%.40s: %.115s", what, where);
     return STEP_EXIT;
 }
 

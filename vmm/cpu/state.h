@@ -121,7 +121,8 @@ struct cpu {
     struct code_cache *cache;
     struct cpu *next;                             /* in the cache's list */
     uint32_t mem_generation;                      /* of the TLB's content */
-    uint8_t phys_bits;                            /* MAXPHYADDR as CPUID tells */
+    uint8_t phys_bits;                            /* MAXPHYADDR */
+    uint32_t tlb_flushes;                         /* of vcpu->tlb_flushes that were followed */
     uint64_t tlb_cr0, tlb_cr3, tlb_cr4, tlb_efer; /* the TLB was filled under these */
     struct tlb_entry tlb[2][TLB_ENTRIES];         /* supervisor, user */
     struct jump_entry jumps[JUMP_ENTRIES];
@@ -145,7 +146,6 @@ struct cpu {
 #define CR4_LA57     (1ull << 12)
 #define CR4_FSGSBASE (1ull << 16)
 #define CR4_PCIDE    (1ull << 17)
-#define CR4_OSXSAVE  (1ull << 18)
 #define CR4_SMEP     (1ull << 20)
 #define CR4_SMAP     (1ull << 21)
 #define RFLAGS_CF    (1ull << 0)
