@@ -68,6 +68,10 @@ static bool read_extensions(const cJSON *root, struct cpuid_supported *host, cha
 {
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, "check_extension"), *item;
 
+    if (!cJSON_IsObject(object)) {
+        snprintf(why, 160, "\"check_extension\" is missing");
+        return false;
+    }
     cJSON_ArrayForEach(item, object)
     {
         unsigned long number = item->string ? strtoul(item->string, NULL, 0) : SUPPORTED_EXTENSIONS;
@@ -155,9 +159,7 @@ int supported_by_name(const char *name, const struct vmm_options *options, struc
 
     *host = tcg ? cpuid_supported_tcg() : cpuid_supported_soft();
     if (!name && options->accel_given && options->accel == ACCEL_KVM) {
-        snprintf(
-            why, 240,
-            "-accel kvm needs to know the kernel: add --supported FILE, a record by 'pv-diff doctor --record'");
+        snprintf(why, 240, "-accel kvm needs to know the kernel: add --supported FILE, a host record");
         return EXIT_MISSING;
     }
     if (!name || !strcmp(name, "soft")) {

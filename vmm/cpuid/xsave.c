@@ -2,6 +2,7 @@
 #include "vmm/cpuid/state.h"
 
 #define XSAVE_HEADER_END 0x240
+#define ALIGN_64         2u /* ECX of a component's leaf: the compacted format aligns it */
 #define X87_AND_SSE      3u /* in the first 0x240 bytes, and never off */
 
 static const struct {
@@ -55,7 +56,11 @@ static uint32_t area_size(const struct cpu_state *state, bool compacted)
 
     for (size_t i = 0; i < COMPONENTS; i++) {
         struct cpuid_regs regs = component_regs(state, i);
-        uint32_t end = compacted ? size + regs.eax : regs.ebx + regs.eax;
+        uint32_t start = compacted ? size : regs.ebx, end;
+
+        if (compacted && (regs.ecx & ALIGN_64))
+            start = (start + 63) & ~63u;
+        end = start + regs.eax;
 
         if ((enabled(state) >> components[i].number & 1) && end > size)
             size = end;
