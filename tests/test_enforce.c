@@ -1,0 +1,322 @@
+/* CPUID as the guest and as the host's gates see it. spec CPU-*, ENF-*. */
+#include <errno.h>
+#include "tests/fake_vm.h"
+#include "vmm/core/cpuid_table.h"
+
+static const struct {
+    uint32_t index;
+    uint8_t bit;
+} gates[] = {
+    {MSR_KVM_WALL_CLOCK, 0},      {MSR_KVM_SYSTEM_TIME, 0},   {MSR_KVM_WALL_CLOCK_NEW, 3},
+    {MSR_KVM_SYSTEM_TIME_NEW, 3}, {MSR_KVM_ASYNC_PF_EN, 4},   {MSR_KVM_STEAL_TIME, 5},
+    {MSR_KVM_PV_EOI_EN, 6},       {MSR_KVM_POLL_CONTROL, 12}, {MSR_KVM_ASYNC_PF_INT, 14},
+    {MSR_KVM_ASYNC_PF_ACK, 14},
+};
+#define GATES (sizeof(gates) / sizeof(gates[0]))
+
+static void start(struct fake_vm *f, uint32_t features)
+{
+    fake_vm_create(f, &fake_config, true);
+    fake_set_features(f, features);
+    vcpu_set_enforce(f->vcpu, true);
+    cpu_mode(f->vcpu, true, true, 0);
+}
+
+static bool open_gate(struct vcpu *vcpu, uint32_t index)
+{
+    uint64_t value;
+
+    return vcpu_rdmsr(vcpu, index, &value, ORIGIN_GUEST) == MSR_OK;
+}
+
+Test(enforce, ENF_2_each_msr_is_opened_by_its_own_bit_alone) /* known bugs KB-19, KB-24 */
+{
+    FAKE_VM(f);
+    for (unsigned bit = 0; bit < 32; bit++) {
+        start(&f, 1u << bit);
+        for (size_t i = 0; i < GATES; i++) {
+            cr_assert(eq(int, open_gate(f.vcpu, gates[i].index), gates[i].bit == bit));
+            cr_assert(eq(int, vcpu_wrmsr(f.vcpu, gates[i].index, 0, ORIGIN_GUEST),
+                         gates[i].bit == bit ? MSR_OK : MSR_UNSUPPORTED));
+        }
+    }
+}
+
+Test(enforce, GEN_7_not_enforced_every_msr_works_without_any_leaf)
+{
+    FAKE_VM(f);
+    fake_vm_create(&f, &fake_config, true);
+    for (size_t i = 0; i < GATES; i++)
+        cr_assert(open_gate(f.vcpu, gates[i].index));
+}
+
+Test(enforce, ENF_3_gated_hypercalls)
+{
+    static const struct {
+        unsigned nr, bit;
+    } rows[] = {{KVM_HC_KICK_CPU, 7}, {KVM_HC_SEND_IPI, 11}, {KVM_HC_SCHED_YIELD, 13}};
+    FAKE_VM(f);
+    for (unsigned bit = 0; bit < 32; bit++) {
+        start(&f, 1u << bit);
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+            cr_assert(
+                eq(u64, hypercall(f.vcpu, rows[i].nr, 0, 0, 0, 0), rows[i].bit == bit ? 0 : (uint64_t)-1000));
+    }
+}
+
+Test(enforce, ENF_3_the_32_bit_form_of_a_closed_gate)
+{
+    FAKE_VM(f);
+    start(&f, 0);
+    cpu_mode(f.vcpu, false, false, 0);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 0, 0, 0, 0), 0xfffffc18));
+}
+
+Test(enforce, ENF_4_ungated_hypercalls)
+{
+    FAKE_VM(f);
+    start(&f, 0);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_VAPIC_POLL_IRQ, 0, 0, 0, 0), 0));
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_CLOCK_PAIRING, 0x2000, 0, 0, 0), 0));
+}
+
+Test(enforce, APF_2_bits_2_and_3_need_their_own_features) /* known bug KB-21 */
+{
+    FAKE_VM(f);
+    start(&f, 1u << KVM_FEATURE_ASYNC_PF);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 4), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 8), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 3), MSR_OK));
+    start(&f,
+          1u << KVM_FEATURE_ASYNC_PF | 1u << KVM_FEATURE_ASYNC_PF_VMEXIT | 1u << KVM_FEATURE_ASYNC_PF_INT);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0xd), MSR_OK));
+}
+
+Test(enforce, ENF_5_the_vmm_may_read_0_and_write_0_on_6_12)
+{
+    FAKE_VM(f);
+    uint64_t value = 7;
+    start(&f, 0);
+    cr_assert(eq(int, vcpu_rdmsr(f.vcpu, MSR_KVM_POLL_CONTROL, &value, ORIGIN_VMM), MSR_OK));
+    cr_assert(eq(u64, value, 0));
+    cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_KVM_POLL_CONTROL, 0, ORIGIN_VMM), MSR_OK));
+    cr_assert(eq(u64, f.vcpu->poll.msr, 1), "without effect");
+    cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_KVM_POLL_CONTROL, 1, ORIGIN_VMM), MSR_UNSUPPORTED));
+}
+
+Test(enforce, ENF_5_the_vmm_is_refused_on_6_1)
+{
+    FAKE_VM(f);
+    struct vm_config config = fake_config;
+    uint64_t value;
+    config.version = KVM_6_1;
+    fake_vm_create(&f, &config, true);
+    vcpu_set_enforce(f.vcpu, true);
+    cr_assert(eq(int, vcpu_rdmsr(f.vcpu, MSR_KVM_SYSTEM_TIME, &value, ORIGIN_VMM), MSR_UNSUPPORTED));
+    cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_KVM_SYSTEM_TIME, 0, ORIGIN_VMM), MSR_UNSUPPORTED));
+}
+
+Test(enforce, ENF_6_closing_a_gate_does_not_undo_what_is_active)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    fake_vm_init(&f);
+    vcpu_wrmsr(f.vcpu, MSR_KVM_SYSTEM_TIME_NEW, 0x2001, ORIGIN_GUEST);
+    fake_cpuid(&table, KVM_CPUID_SIGNATURE, 0);
+    vcpu_set_cpuid(f.vcpu, &table);
+    vcpu_set_enforce(f.vcpu, true);
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 2));
+}
+
+Test(enforce, ENF_8_enabled_before_any_cpuid_all_gates_are_closed_until_it_comes)
+{
+    FAKE_VM(f);
+    fake_vm_create(&f, &fake_config, true);
+    vcpu_set_enforce(f.vcpu, true);
+    for (size_t i = 0; i < GATES; i++)
+        cr_assert(not(open_gate(f.vcpu, gates[i].index)));
+    fake_set_features(&f, 1u << KVM_FEATURE_STEAL_TIME);
+    cr_assert(open_gate(f.vcpu, MSR_KVM_STEAL_TIME));
+}
+
+Test(enforce, ENF_8_the_gate_comes_before_the_value)
+{
+    FAKE_VM(f);
+    start(&f, 0);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 2), MSR_UNSUPPORTED));
+}
+
+Test(enforce, ENF_1_can_be_switched_off_again)
+{
+    FAKE_VM(f);
+    start(&f, 0);
+    vcpu_set_enforce(f.vcpu, false);
+    cr_assert(open_gate(f.vcpu, MSR_KVM_STEAL_TIME));
+}
+
+/* CPUID. */
+Test(enforce, CPU_4_the_base_moves_in_steps_of_0x100) /* known bug KB-26 */
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    for (uint32_t base = 0x40000000; base < 0x40010000; base += 0x700) {
+        fake_vm_create(&f, &fake_config, true);
+        fake_cpuid(&table, base, 1u << KVM_FEATURE_STEAL_TIME);
+        vcpu_set_cpuid(f.vcpu, &table);
+        vcpu_set_enforce(f.vcpu, true);
+        cr_assert(eq(u32, f.vcpu->pv_base, base));
+        cr_assert(open_gate(f.vcpu, MSR_KVM_STEAL_TIME));
+        cr_assert(not(open_gate(f.vcpu, MSR_KVM_POLL_CONTROL)));
+    }
+}
+
+Test(enforce, CPU_4_not_beyond_the_last_base_nor_between_steps)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    const uint32_t bases[] = {0x40010000, 0x40000080, 0x3fffff00};
+    for (int i = 0; i < 3; i++) {
+        fake_vm_create(&f, &fake_config, true);
+        fake_cpuid(&table, bases[i], ~0u);
+        vcpu_set_cpuid(f.vcpu, &table);
+        cr_assert(eq(u32, f.vcpu->pv_base, 0));
+        cr_assert(eq(u32, f.vcpu->pv_features, 0));
+    }
+}
+
+Test(enforce, CPU_4_eax_of_the_signature_is_not_checked)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    fake_vm_create(&f, &fake_config, true);
+    fake_cpuid(&table, KVM_CPUID_SIGNATURE, 0x21);
+    for (uint32_t i = 0; i < table.count; i++)
+        if (table.entries[i].leaf == KVM_CPUID_SIGNATURE)
+            table.entries[i].regs.eax = 0;
+    vcpu_set_cpuid(f.vcpu, &table);
+    cr_assert(eq(u32, f.vcpu->pv_features, 0x21));
+}
+
+Test(enforce, CPU_6_without_the_leaf_the_cached_word_stays) /* KB-25, as every kernel up to 6.12 behaves */
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    fake_vm_create(&f, &fake_config, true);
+    fake_set_features(&f, 1u << KVM_FEATURE_STEAL_TIME);
+    fake_cpuid(&table, 0, 0);
+    cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), 0));
+    vcpu_set_enforce(f.vcpu, true);
+    cr_assert(open_gate(f.vcpu, MSR_KVM_STEAL_TIME));
+}
+
+Test(enforce, CPU_9_after_the_first_entry_only_the_same_table_is_accepted)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    fake_vm_init(&f);
+    fake_cpuid(&table, KVM_CPUID_SIGNATURE, 0);
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), -EINVAL));
+    cr_assert(eq(u32, f.vcpu->pv_features, ALL_FEATURES));
+    fake_cpuid(&table, KVM_CPUID_SIGNATURE, ALL_FEATURES);
+    cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), 0));
+    table.entries[0].flags = CPUID_FLAG_SIGNIFICANT_INDEX;
+    cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), -EINVAL), "flags count too");
+}
+
+#define RANGE_ROW(name, signature_eax, asked, subleaf, want_eax)                                             \
+    Test(enforce, CPU_10_##name)                                                                             \
+    {                                                                                                        \
+        FAKE_VM(f);                                                                                          \
+        struct cpuid_table table;                                                                            \
+        fake_vm_create(&f, &fake_config, true);                                                              \
+        fake_cpuid(&table, KVM_CPUID_SIGNATURE, 0);                                                          \
+        for (uint32_t i = 0; i < table.count; i++)                                                           \
+            if (table.entries[i].leaf == KVM_CPUID_SIGNATURE)                                                \
+                table.entries[i].regs.eax = signature_eax;                                                   \
+        vcpu_set_cpuid(f.vcpu, &table);                                                                      \
+        cr_assert(eq(u32, vcpu_cpuid(f.vcpu, asked, subleaf).eax, want_eax));                                \
+    }
+RANGE_ROW(beyond_the_signature_gives_the_last_basic_leaf, 0x40000001, 0x40000002, 0, 7)
+RANGE_ROW(inside_the_signature_gives_zero, 0x40000010, 0x40000002, 0, 0)
+RANGE_ROW(another_class_gives_the_last_basic_leaf, 0x40000001, 0x40000100, 0, 7)
+RANGE_ROW(a_basic_leaf_beyond_the_last, 0x40000001, 0x0fffffff, 0, 7)
+RANGE_ROW(a_basic_leaf_in_range_without_entry, 0x40000001, 3, 0, 0)
+RANGE_ROW(an_extended_leaf_beyond, 0x40000001, 0x80000009, 0, 7)
+RANGE_ROW(an_extended_leaf_in_range_without_entry, 0x40000001, 0x80000005, 0, 0)
+
+Test(enforce, CPU_10_amd_gives_zero)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    fake_vm_create(&f, &fake_config, true);
+    fake_cpuid(&table, KVM_CPUID_SIGNATURE, 0);
+    memcpy(&table.entries[0].regs.ebx, "Auth", 4);
+    memcpy(&table.entries[0].regs.edx, "enti", 4);
+    memcpy(&table.entries[0].regs.ecx, "cAMD", 4);
+    vcpu_set_cpuid(f.vcpu, &table);
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 0x40000002, 0).eax, 0));
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 0x80000100, 0).eax, 0));
+}
+
+Test(enforce, CPU_10_no_leaf_0_gives_zero)
+{
+    FAKE_VM(f);
+    fake_vm_create(&f, &fake_config, true);
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 0x40000002, 0).eax, 0));
+}
+
+Test(enforce, CPU_11_registers_are_zero_extended_at_any_cpl_and_ecx_is_ignored)
+{
+    FAKE_VM(f);
+    uint64_t *gpr;
+    fake_vm_init(&f);
+    cpu_mode(f.vcpu, true, true, 3);
+    gpr = f.vcpu->regs.gpr;
+    gpr[RAX] = 0xffffffff40000000;
+    gpr[RCX] = 0xffffffffffffffff;
+    gpr[RBX] = gpr[RDX] = ~0ull;
+    cr_assert(not(trapped(intercept_cpuid(f.vcpu))));
+    cr_assert(eq(u64, gpr[RAX], 0x40000001));
+    cr_assert(eq(u64, gpr[RBX], 0x4b4d564b));
+    cr_assert(eq(u64, gpr[RCX], 0x564b4d56));
+    cr_assert(eq(u64, gpr[RDX], 0x4d));
+}
+
+Test(enforce, CPU_11_a_significant_index_is_looked_at)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    fake_vm_create(&f, &fake_config, true);
+    fake_cpuid(&table, KVM_CPUID_SIGNATURE, 0);
+    for (uint32_t sub = 0; sub < 3; sub++) {
+        cpuid_put(&table, 4, 100 + sub, 0, 0, 0);
+        table.entries[table.count - 1].subleaf = sub;
+        table.entries[table.count - 1].flags = CPUID_FLAG_SIGNIFICANT_INDEX;
+    }
+    vcpu_set_cpuid(f.vcpu, &table);
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 4, 2).eax, 102));
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 4, 3).eax, 0));
+}
+
+Test(enforce, CPU_runtime_bits_follow_the_cpu)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 1, 0).ecx >> 27 & 1, 0));
+    f.vcpu->regs.cr4 |= CR4_OSXSAVE | CR4_PKE;
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 1, 0).ecx >> 27 & 1, 1));
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 7, 0).ecx >> 4 & 1, 1));
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 1, 0).edx >> 9 & 1, 1));
+    guest_wrmsr(&f, MSR_IA32_APICBASE, LAPIC_GPA);
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 1, 0).edx >> 9 & 1, 0));
+}
+
+Test(enforce, CPU_a_table_that_is_too_long_is_refused)
+{
+    FAKE_VM(f);
+    static struct cpuid_table table = {.count = CPUID_ENTRIES + 1};
+    fake_vm_create(&f, &fake_config, true);
+    cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), -EINVAL));
+}

@@ -1,0 +1,339 @@
+/* The local APIC: registers, priorities, IPIs, INIT and SIPI, x2APIC, base MSR. Intel SDM vol. 3 ch. 11. */
+#include "tests/fake_vm.h"
+
+static void enable(struct vcpu *vcpu)
+{
+    lapic_write(vcpu, APIC_SPIV, 0x1ff);
+}
+
+static void to_x2apic(struct vcpu *vcpu)
+{
+    cr_assert(eq(int, vcpu_wrmsr(vcpu, MSR_IA32_APICBASE, vcpu->apic.base_msr | APICBASE_EXTD, ORIGIN_GUEST),
+                 MSR_OK));
+}
+
+#define RESET_ROW(name, reg, want)                                                                           \
+    Test(lapic, after_power_on_##name)                                                                       \
+    {                                                                                                        \
+        FAKE_VM(f);                                                                                          \
+        fake_vm_init(&f);                                                                                    \
+        cr_assert(eq(u32, lapic_read(f.vcpu, reg), want));                                                   \
+    }
+RESET_ROW(id, APIC_ID, 0)
+RESET_ROW(version, APIC_LVR, 0x00050014)
+RESET_ROW(task_priority, APIC_TASKPRI, 0)
+RESET_ROW(spurious, APIC_SPIV, 0xff)
+RESET_ROW(destination_format, APIC_DFR, 0xffffffff)
+RESET_ROW(timer_is_masked, APIC_LVTT, 0x10000)
+RESET_ROW(error_is_masked, APIC_LVTERR, 0x10000)
+RESET_ROW(unknown_register, 0x3c0, 0)
+
+Test(lapic, only_a_software_enabled_apic_accepts_fixed)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    cr_assert(not(lapic_accept(f.vcpu, APIC_FIXED, 0x40, false, true)));
+    enable(f.vcpu);
+    cr_assert(lapic_accept(f.vcpu, APIC_FIXED, 0x40, false, true));
+    cr_assert(eq(int, lapic_pending(f.vcpu), 0x40));
+}
+
+Test(lapic, the_highest_class_above_the_priority_is_delivered)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    enable(f.vcpu);
+    lapic_accept(f.vcpu, APIC_FIXED, 0x41, false, true);
+    lapic_accept(f.vcpu, APIC_FIXED, 0x52, false, true);
+    cr_assert(eq(int, lapic_pending(f.vcpu), 0x52));
+    lapic_take(f.vcpu, 0x52);
+    cr_assert(eq(int, lapic_pending(f.vcpu), -1), "0x41 waits for the EOI of 0x52");
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_PROCPRI), 0x50));
+    lapic_accept(f.vcpu, APIC_FIXED, 0x5f, false, true);
+    cr_assert(eq(int, lapic_pending(f.vcpu), -1), "the same class does not interrupt itself");
+    lapic_write(f.vcpu, APIC_EOI, 0);
+    cr_assert(eq(int, lapic_pending(f.vcpu), 0x5f));
+}
+
+Test(lapic, task_priority_masks_its_class_and_below)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    enable(f.vcpu);
+    lapic_accept(f.vcpu, APIC_FIXED, 0x4f, false, true);
+    lapic_write(f.vcpu, APIC_TASKPRI, 0x40);
+    cr_assert(eq(int, lapic_pending(f.vcpu), -1));
+    cr_assert(eq(u64, f.vcpu->regs.cr8, 4));
+    lapic_write(f.vcpu, APIC_TASKPRI, 0x3f);
+    cr_assert(eq(int, lapic_pending(f.vcpu), 0x4f));
+}
+
+Test(lapic, IPI_9_vectors_below_16_are_accepted_and_never_delivered)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    enable(f.vcpu);
+    for (uint8_t v = 0; v < 16; v++) {
+        cr_assert(lapic_accept(f.vcpu, APIC_FIXED, v, false, true));
+        cr_assert(eq(int, lapic_pending(f.vcpu), -1));
+    }
+}
+
+Test(lapic, isr_and_irr_are_readable)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    enable(f.vcpu);
+    lapic_accept(f.vcpu, APIC_FIXED, 0xf3, false, true);
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_IRR + 0x70), 1u << 19));
+    lapic_take(f.vcpu, 0xf3);
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_IRR + 0x70), 0));
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_ISR + 0x70), 1u << 19));
+}
+
+Test(lapic, software_disable_masks_the_local_vectors)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    enable(f.vcpu);
+    lapic_write(f.vcpu, APIC_LVT1, 0x400);
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_LVT1), 0x400));
+    lapic_write(f.vcpu, APIC_SPIV, 0xff);
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_LVT1), 0x10400));
+    lapic_write(f.vcpu, APIC_LVT1, 0x400);
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_LVT1), 0x10400));
+}
+
+/* IPIs. Who of 4 gets vector 0x80 from vCPU 0? A bit per vCPU. */
+#define IPI_ROW(name, icr, destination, want)                                                                \
+    Test(lapic, ipi_##name)                                                                                  \
+    {                                                                                                        \
+        FAKE_VM(f);                                                                                          \
+        unsigned got = 0;                                                                                    \
+        fake_vm_init_smp(&f, 4);                                                                             \
+        for (unsigned i = 0; i < 4; i++)                                                                     \
+            lapic_write(&f.vm.vcpus[i], APIC_LDR, 1u << (24 + i));                                           \
+        lapic_write(f.vcpu, APIC_ICR2, (destination##u) << 24);                                              \
+        lapic_write(f.vcpu, APIC_ICR, icr);                                                                  \
+        for (unsigned i = 0; i < 4; i++)                                                                     \
+            got |= (unsigned)(lapic_pending(&f.vm.vcpus[i]) == 0x80) << i;                                   \
+        cr_assert(eq(uint, got, want));                                                                      \
+    }
+IPI_ROW(physical, 0x4080, 2, 0x4)
+IPI_ROW(physical_nobody, 0x4080, 9, 0)
+IPI_ROW(physical_broadcast, 0x4080, 0xff, 0xf)
+IPI_ROW(self, 0x44080, 0, 0x1)
+IPI_ROW(all, 0x84080, 0, 0xf)
+IPI_ROW(all_but_self, 0xc4080, 0, 0xe)
+IPI_ROW(logical_two, 0x4880, 6, 0x6)
+IPI_ROW(logical_broadcast, 0x4880, 0xff, 0xf)
+IPI_ROW(lowest_priority_takes_one, 0x4980, 6, 0x2) /* 0x80 % 2 = 0: the first of the two */
+
+Test(lapic, icr_reads_back_without_busy)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    lapic_write(f.vcpu, APIC_ICR2, 0xabcdef01);
+    lapic_write(f.vcpu, APIC_ICR, 0x45080);
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_ICR), 0x44080));
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_ICR2), 0xab000000));
+}
+
+Test(lapic, RST_6_init_then_sipi_starts_a_vcpu_once)
+{
+    FAKE_VM(f);
+    struct vcpu *ap;
+    fake_vm_init_smp(&f, 2);
+    ap = &f.vm.vcpus[1];
+    ap->mp_state = MP_WAIT_SIPI;
+    lapic_write(f.vcpu, APIC_ICR2, 1u << 24);
+    lapic_write(f.vcpu, APIC_ICR, 0x4500);
+    cr_assert(not(vcpu_enter(ap)));
+    lapic_write(f.vcpu, APIC_ICR, 0x4612);
+    cr_assert(vcpu_enter(ap));
+    cr_assert(eq(u64, ap->regs.rip, 0));
+    cr_assert(eq(u16, ap->regs.seg[SREG_CS].selector, 0x1200));
+    cr_assert(eq(u64, ap->regs.seg[SREG_CS].base, 0x12000));
+    ap->regs.rip = 0x55;
+    lapic_write(f.vcpu, APIC_ICR, 0x4634);
+    cr_assert(vcpu_enter(ap));
+    cr_assert(eq(u64, ap->regs.rip, 0x55), "a second SIPI is ignored");
+}
+
+Test(lapic, init_of_the_bsp_restarts_it_at_the_reset_vector)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    f.vcpu->regs.rip = 0x1234;
+    lapic_accept(f.vcpu, APIC_INIT, 0, false, true);
+    cr_assert(vcpu_enter(f.vcpu));
+    cr_assert(eq(u64, f.vcpu->regs.rip, 0xfff0));
+    cr_assert(eq(u64, f.vcpu->regs.seg[SREG_CS].base, 0xffff0000));
+}
+
+Test(lapic, init_keeps_msrs_that_are_not_pv_and_the_apic_base)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    guest_wrmsr(&f, MSR_LSTAR, 0x1000);
+    guest_wrmsr(&f, MSR_IA32_APICBASE, LAPIC_GPA | APICBASE_ENABLE | APICBASE_EXTD | APICBASE_BSP);
+    vcpu_init(f.vcpu);
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_LSTAR), 0x1000));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_IA32_APICBASE), LAPIC_GPA | 0xd00));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_EFER), 0));
+}
+
+Test(lapic, a_masked_interrupt_does_not_end_hlt_and_an_nmi_does)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    enable(f.vcpu);
+    vcpu_enter(f.vcpu);
+    vcpu_halt(f.vcpu);
+    lapic_accept(f.vcpu, APIC_FIXED, 0x40, false, true);
+    cr_assert(not(vcpu_enter(f.vcpu)), "IF is clear");
+    lapic_accept(f.vcpu, APIC_NMI, 0, false, true);
+    cr_assert(vcpu_enter(f.vcpu));
+}
+
+Test(lapic, a_deliverable_interrupt_ends_hlt)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    enable(f.vcpu);
+    f.vcpu->regs.rflags |= RFLAGS_IF;
+    vcpu_halt(f.vcpu);
+    cr_assert(not(vcpu_enter(f.vcpu)));
+    lapic_accept(f.vcpu, APIC_FIXED, 0x40, false, true);
+    cr_assert(vcpu_enter(f.vcpu));
+}
+
+/* IA32_APIC_BASE: from a mode, a guest writes, the answer. */
+#define BASE_ROW(name, from, to, want)                                                                       \
+    Test(lapic, base_##name)                                                                                 \
+    {                                                                                                        \
+        FAKE_VM(f);                                                                                          \
+        fake_vm_init(&f);                                                                                    \
+        lapic_set_base(f.vcpu, LAPIC_GPA | (from));                                                          \
+        cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_IA32_APICBASE, LAPIC_GPA | (to), ORIGIN_GUEST), want));     \
+        cr_assert(                                                                                           \
+            eq(u64, guest_rdmsr(&f, MSR_IA32_APICBASE), LAPIC_GPA | ((want) == MSR_OK ? (to) : (from))));    \
+    }
+BASE_ROW(xapic_to_x2apic, 0x800, 0xc00, MSR_OK)
+BASE_ROW(xapic_to_off, 0x800, 0, MSR_OK)
+BASE_ROW(off_to_xapic, 0, 0x800, MSR_OK)
+BASE_ROW(off_to_x2apic, 0, 0xc00, MSR_INVALID)
+BASE_ROW(x2apic_to_xapic, 0xc00, 0x800, MSR_INVALID)
+BASE_ROW(x2apic_to_off, 0xc00, 0, MSR_OK)
+BASE_ROW(extd_without_enable, 0x800, 0x400, MSR_INVALID)
+BASE_ROW(reserved_bit_9, 0x800, 0xa00, MSR_INVALID)
+BASE_ROW(reserved_bit_0, 0x800, 0x801, MSR_INVALID)
+BASE_ROW(beyond_the_address_width, 0x800, 0x10000000800ull, MSR_INVALID)
+
+Test(lapic, base_x2apic_needs_its_cpuid_bit)
+{
+    FAKE_VM(f);
+    fake_vm_create(&f, &fake_config, true);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_IA32_APICBASE, LAPIC_GPA | 0xc00), MSR_INVALID));
+}
+
+Test(lapic, base_the_vmm_may_change_modes_at_will)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    lapic_set_base(f.vcpu, LAPIC_GPA);
+    cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_IA32_APICBASE, LAPIC_GPA | 0xc00, ORIGIN_VMM), MSR_OK));
+    cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_IA32_APICBASE, LAPIC_GPA | 0x800, ORIGIN_VMM), MSR_OK));
+}
+
+Test(lapic, x2apic_registers_are_refused_outside_the_mode)
+{
+    FAKE_VM(f);
+    uint64_t value;
+    fake_vm_init(&f);
+    cr_assert(eq(int, vcpu_rdmsr(f.vcpu, 0x802, &value, ORIGIN_GUEST), MSR_INVALID));
+    to_x2apic(f.vcpu);
+    cr_assert(eq(int, vcpu_rdmsr(f.vcpu, 0x802, &value, ORIGIN_GUEST), MSR_OK));
+}
+
+Test(lapic, x2apic_every_index_of_the_window_is_answered_or_refused) /* known bug KB-06 */
+{
+    FAKE_VM(f);
+    unsigned readable = 0, writable = 0;
+    uint64_t value;
+    fake_vm_init(&f);
+    to_x2apic(f.vcpu);
+    for (uint32_t index = 0x800; index <= 0x8ff; index++) {
+        readable += vcpu_rdmsr(f.vcpu, index, &value, ORIGIN_GUEST) == MSR_OK;
+        writable += vcpu_wrmsr(f.vcpu, index, 0, ORIGIN_GUEST) == MSR_OK;
+    }
+    cr_assert(eq(uint, readable, 41));
+    cr_assert(eq(uint, writable, 14));
+}
+
+Test(lapic, x2apic_upper_halves_are_reserved)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    to_x2apic(f.vcpu);
+    cr_assert(eq(int, guest_wrmsr(&f, 0x80f, 1ull << 32), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, 0x83f, 0x100), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, 0x828, 1), MSR_INVALID));
+}
+
+Test(lapic, x2apic_id_and_logical_id_are_the_initial_id)
+{
+    FAKE_VM(f);
+    struct vm_config config = fake_config;
+    const uint32_t ids[] = {0, 0x12345};
+    uint64_t value;
+    config.vcpus = 2;
+    config.apic_ids = ids;
+    fake_vm_create(&f, &config, true);
+    fake_set_features(&f, 0);
+    to_x2apic(&f.vm.vcpus[1]);
+    vcpu_rdmsr(&f.vm.vcpus[1], 0x802, &value, ORIGIN_GUEST);
+    cr_assert(eq(u64, value, 0x12345));
+    vcpu_rdmsr(&f.vm.vcpus[1], 0x80d, &value, ORIGIN_GUEST);
+    cr_assert(eq(u64, value, 0x12340000 | 1u << 5));
+    cr_assert(eq(ptr, lapic_find(&f.vm, 0x12345), &f.vm.vcpus[1]));
+    cr_assert(eq(ptr, lapic_find(&f.vm, 0x45), NULL)); /* known bug KB-52 */
+}
+
+Test(lapic, x2apic_ipi_by_32_bit_destination)
+{
+    FAKE_VM(f);
+    fake_vm_init_smp(&f, 2);
+    to_x2apic(f.vcpu);
+    to_x2apic(&f.vm.vcpus[1]);
+    cr_assert(eq(int, guest_wrmsr(&f, 0x830, 1ull << 32 | 0x90), MSR_OK));
+    cr_assert(eq(int, lapic_pending(&f.vm.vcpus[1]), 0x90));
+    cr_assert(eq(u64, guest_rdmsr(&f, 0x830), 1ull << 32 | 0x90));
+    guest_wrmsr(&f, 0x83f, 0x91);
+    cr_assert(eq(int, lapic_pending(f.vcpu), 0x91));
+}
+
+Test(lapic, the_page_answers_at_its_address_and_in_its_mode_only)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    cr_assert(eq(int, lapic_map(&f.vm), 0));
+    cr_assert(eq(u64, bus_read(&f.vm.bus, BUS_MMIO, f.vcpu, LAPIC_GPA + APIC_LVR, 4), 0x00050014));
+    cr_assert(eq(u64, bus_read(&f.vm.bus, BUS_MMIO, f.vcpu, LAPIC_GPA + APIC_LVR + 2, 1), 0x05));
+    bus_write(&f.vm.bus, BUS_MMIO, f.vcpu, LAPIC_GPA + APIC_TASKPRI, 4, 0x50);
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_TASKPRI), 0x50));
+    bus_write(&f.vm.bus, BUS_MMIO, f.vcpu, LAPIC_GPA + APIC_TASKPRI, 1, 0x60);
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_TASKPRI), 0x50), "only 32-bit writes count");
+    to_x2apic(f.vcpu);
+    cr_assert(eq(u64, bus_read(&f.vm.bus, BUS_MMIO, f.vcpu, LAPIC_GPA + APIC_LVR, 4), 0xffffffff));
+}
+
+Test(lapic, more_than_64_vcpus_all_get_a_broadcast) /* known bug KB-10 */
+{
+    FAKE_VM(f);
+    fake_vm_init_smp(&f, 300);
+    lapic_send_ipi(f.vcpu, 0xc4080, 0);
+    for (unsigned i = 1; i < 300; i++)
+        cr_assert(eq(int, lapic_pending(&f.vm.vcpus[i]), 0x80));
+    cr_assert(eq(int, lapic_pending(f.vcpu), -1));
+}
