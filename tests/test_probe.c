@@ -113,6 +113,28 @@ static void memory_in_every_mode(enum machine_kind kind)
     release(&r);
 }
 
+static void a_store_writes_its_size_and_no_more(enum machine_kind kind)
+{
+    char text[4096] = HEAD(1);
+    struct ran r;
+
+    for (unsigned i = 0; i < MODES; i++) {
+        size_t at = strlen(text);
+
+        snprintf(text + at, sizeof(text) - at,
+                 "fill ram 16 0xff\n%s store8 ram 0\n%s store16 ram+3 0\n%s store32 ram+8 0\ndump ram 16\n",
+                 modes[i], modes[i], modes[i]);
+    }
+    run(&r, kind, "1", text);
+    for (unsigned i = 0; i < MODES; i++)
+        cr_assert(eq(int,
+                     memcmp(nth(&r, 5 * i + 4)->data,
+                            "\x00\xff\xff\x00\x00\xff\xff\xff\x00\x00\x00\x00\xff\xff\xff\xff", 16),
+                     0),
+                  "mode %u", i);
+    release(&r);
+}
+
 static void privilege_in_every_mode(enum machine_kind kind)
 {
     char text[4096] = HEAD(1);
@@ -196,6 +218,17 @@ static void cli_holds_interrupts_back(enum machine_kind kind)
     cr_assert(eq(u8, r.program.actions[r.t->events[0][0].after].op, OP_STI));
     expect_event(&r, 0, 1, 0x51);
     cr_assert(eq(u8, r.program.actions[r.t->events[0][1].after].op, OP_EOI));
+    release(&r);
+}
+
+static void an_interrupt_of_another_vcpu_is_in_before_the_next_action(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "2", HEAD(2) "@1 apic-write 0xf0 0x1ff\n@1 sti\nipi 1 0x72\nnop\n@1 eoi\n");
+    cr_assert(eq(u32, r.t->event_count[1], 1));
+    expect_event(&r, 1, 0, 0x72);
+    cr_assert(eq(u8, r.program.actions[r.t->events[1][0].after].op, OP_IPI));
     release(&r);
 }
 
@@ -317,10 +350,12 @@ static void a_program_that_overwrites_the_mailbox_is_survived(enum machine_kind 
     }
 
 ON_BOTH(memory_in_every_mode)
+ON_BOTH(a_store_writes_its_size_and_no_more)
 ON_BOTH(privilege_in_every_mode)
 ON_BOTH(faults_are_outcomes)
 ON_BOTH(interrupts_in_every_mode)
 ON_BOTH(cli_holds_interrupts_back)
+ON_BOTH(an_interrupt_of_another_vcpu_is_in_before_the_next_action)
 ON_BOTH(a_halted_vcpu_says_what_woke_it)
 ON_BOTH(a_hlt_that_nothing_ends_costs_itself_alone)
 ON_BOTH(reset_goes_on_behind_itself)
