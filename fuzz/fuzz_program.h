@@ -9,10 +9,10 @@
 #define OPS(op) (1ull << (op))
 /* In every surface: what sets the stage. */
 #define OPS_STAGE                                                                                            \
-    (OPS(OP_NOP) | OPS(OP_LOAD32) | OPS(OP_LOAD64) | OPS(OP_STORE8) | OPS(OP_STORE32) | OPS(OP_STORE64) |    \
-     OPS(OP_DUMP) | OPS(OP_FILL) | OPS(OP_RDTSC) | OPS(OP_CLOCK) | OPS(OP_ADVANCE) | OPS(OP_RESET) |         \
-     OPS(OP_SAVE_RESTORE) | OPS(OP_APIC_READ) | OPS(OP_APIC_WRITE) | OPS(OP_IPI) | OPS(OP_EOI) |             \
-     OPS(OP_STI) | OPS(OP_CLI) | OPS(OP_HLT))
+    (OPS(OP_NOP) | OPS(OP_LOAD8) | OPS(OP_LOAD16) | OPS(OP_STORE16) | OPS(OP_LOAD32) | OPS(OP_LOAD64) |      \
+     OPS(OP_STORE8) | OPS(OP_STORE32) | OPS(OP_STORE64) | OPS(OP_DUMP) | OPS(OP_FILL) | OPS(OP_RDTSC) |      \
+     OPS(OP_CLOCK) | OPS(OP_ADVANCE) | OPS(OP_RESET) | OPS(OP_SAVE_RESTORE) | OPS(OP_APIC_READ) |            \
+     OPS(OP_APIC_WRITE) | OPS(OP_IPI) | OPS(OP_EOI) | OPS(OP_STI) | OPS(OP_CLI) | OPS(OP_HLT))
 
 #define FUZZ_VCPUS_MAX 4
 #define FUZZ_RAM_PAGES 16
