@@ -306,6 +306,12 @@ bool clock_stretch(const struct program *program, const struct transcript *trans
     return stretch >= n && transcript->sample_run_count;
 }
 
+bool clock_is_steady(const struct clock_sample *samples, uint32_t count)
+{
+    return count >= CLOCK_RATE_SAMPLES &&
+           samples[count - 1].before_ns - samples[0].before_ns >= CLOCK_RATE_SPAN_NS;
+}
+
 static void check_lines(const struct clock_case *c, struct clock_finding findings[CLOCK_RULES])
 {
     struct clock_sample *samples = calloc(c->transcript->sample_count + 1, sizeof(*samples));
@@ -317,7 +323,7 @@ static void check_lines(const struct clock_case *c, struct clock_finding finding
         for (unsigned n = 0; clock_stretch(c->program, c->transcript, vcpu, n, samples, &count); n++) {
             struct clock_fit fit;
 
-            if (count >= CLOCK_RATE_SAMPLES && clock_fit(samples, count, &fit))
+            if (clock_is_steady(samples, count) && clock_fit(samples, count, &fit))
                 check_line(&fit, findings);
         }
     free(samples);

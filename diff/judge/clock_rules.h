@@ -8,7 +8,8 @@
 
 #define CLOCK_RATE_BAND_PPM  1.0
 #define CLOCK_OFFSET_BAND_NS 5000.0
-#define CLOCK_RATE_SAMPLES   16 /* fewer say nothing about a rate */
+#define CLOCK_RATE_SAMPLES   16 /* fewer, or over less time, say nothing about a rate */
+#define CLOCK_RATE_SPAN_NS   500000000ull
 
 enum clock_rule {
     CLOCK_VERSION,      /* exact: even, and never shrinks on a vCPU; grows over a registration */
@@ -55,6 +56,9 @@ void clock_rules_check(const struct program *program, const struct transcript *t
  * all its readings. out has room for transcript->sample_count. False: there is no such stretch. */
 bool clock_stretch(const struct program *program, const struct transcript *transcript, unsigned vcpu,
                    unsigned n, struct clock_sample *out, uint32_t *count);
+
+/* Whether a stretch is long enough to judge a rate by. */
+bool clock_is_steady(const struct clock_sample *samples, uint32_t count);
 
 /* CLK-24 for one sample; false when the shift means nothing. */
 bool clock_sample_ns(const struct clock_sample *sample, uint64_t *ns);

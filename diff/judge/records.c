@@ -92,10 +92,21 @@ bool record_of_action(const struct judge_case *judged, uint32_t index, struct re
     return false;
 }
 
+/* A clock record that would cross a page lands at address 0 on kernels of the 6.1 series (CLK-4). */
+static bool crosses_a_page(const struct record_area *area)
+{
+    return area->kind == RECORD_CLOCK && (area->gpa & 0xfff) > 0xfe0;
+}
+
 bool record_at(const struct judge_case *judged, uint32_t before, uint64_t gpa, struct record_area *area)
 {
-    for (uint32_t i = before; i-- > 0;)
-        if (record_of_action(judged, i, area) && gpa - area->gpa < record_size(area->kind))
+    for (uint32_t i = before; i-- > 0;) {
+        if (!record_of_action(judged, i, area))
+            continue;
+        if (crosses_a_page(area) && gpa < record_size(RECORD_CLOCK))
+            area->gpa = 0;
+        if (gpa - area->gpa < record_size(area->kind))
             return true;
+    }
     return false;
 }

@@ -31,7 +31,7 @@ static bool steady_samples(const struct program *program, const struct transcrip
                            struct clock_sample *samples, uint32_t *count)
 {
     for (unsigned n = 0; clock_stretch(program, t, 0, n, samples, count); n++)
-        if (*count >= CLOCK_RATE_SAMPLES)
+        if (clock_is_steady(samples, *count))
             return true;
     return false;
 }

@@ -7,23 +7,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Our own machine on a host without KVM has none. */
+static bool has_host(const struct host_record *host)
+{
+    return host->supported.count || host->host.count;
+}
+
+static int add_host(cJSON *object, const struct host_record *host)
+{
+    char *text = NULL;
+    int err = has_host(host) ? host_record_to_json(host, &text) : 0;
+
+    if (!err && text)
+        cJSON_AddItemToObject(object, "host", cJSON_CreateRaw(text));
+    cJSON_AddNumberToObject(object, "tsc_khz", host->tsc_khz);
+    cJSON_AddStringToObject(object, "clocksource", host->clocksource);
+    free(text);
+    return err;
+}
+
 int machine_info_to_json(const struct machine_info *info, char **text)
 {
     cJSON *object = cJSON_CreateObject();
-    char *host = NULL;
-    int err = host_record_to_json(&info->host, &host);
+    int err;
 
     *text = NULL;
-    if (!err && object) {
-        cJSON_AddStringToObject(object, "qemu_version", info->qemu_version);
-        cJSON_AddStringToObject(object, "kernel_release", info->kernel_release);
-        cJSON_AddStringToObject(object, "detail", info->detail);
-        cJSON_AddNumberToObject(object, "boots", info->boots);
-        cJSON_AddNumberToObject(object, "boot_retries", info->boot_retries);
-        cJSON_AddItemToObject(object, "host", cJSON_CreateRaw(host));
-        *text = cJSON_PrintUnformatted(object);
-    }
-    free(host);
+    cJSON_AddStringToObject(object, "qemu_version", info->qemu_version);
+    cJSON_AddStringToObject(object, "kernel_release", info->kernel_release);
+    cJSON_AddStringToObject(object, "detail", info->detail);
+    cJSON_AddNumberToObject(object, "needs", info->needs);
+    cJSON_AddNumberToObject(object, "boots", info->boots);
+    cJSON_AddNumberToObject(object, "boot_retries", info->boot_retries);
+    err = add_host(object, &info->host);
+    *text = err ? NULL : cJSON_PrintUnformatted(object);
     cJSON_Delete(object);
     return err ? err : *text ? 0 : -ENOMEM;
 }
@@ -46,10 +62,14 @@ static unsigned take_count(const cJSON *object, const char *name)
 
 static int take_host(const cJSON *object, struct host_record *host)
 {
-    char *text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(object, "host"));
-    char message[160];
-    int err = text ? host_record_from_json(host, text, strlen(text), message) : -EINVAL;
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, "host");
+    char *text = cJSON_PrintUnformatted(member), message[160];
+    int err = text ? host_record_from_json(host, text, strlen(text), message) : member ? -ENOMEM : 0;
 
+    if (!member) {
+        host->tsc_khz = take_count(object, "tsc_khz");
+        take_string(object, "clocksource", host->clocksource, sizeof(host->clocksource));
+    }
     free(text);
     return err;
 }
@@ -67,6 +87,7 @@ int machine_info_from_json(struct machine_info *info, const char *text)
     take_string(object, "qemu_version", info->qemu_version, sizeof(info->qemu_version));
     take_string(object, "kernel_release", info->kernel_release, sizeof(info->kernel_release));
     take_string(object, "detail", info->detail, sizeof(info->detail));
+    info->needs = take_count(object, "needs");
     info->boots = take_count(object, "boots");
     info->boot_retries = take_count(object, "boot_retries");
     err = take_host(object, &info->host);
