@@ -63,14 +63,14 @@ static bool keep_waiting(void *ctx)
     return child_alive(&box->child) && !cancelled(box);
 }
 
-/* The last lines of its console, for a message. */
+/* The end of its console, for a message; from the kernel's last words on where it had any. */
 static const char *console_end(struct box *box, char *buf, size_t size)
 {
     const char *text = box->child.text ? box->child.text : "";
     size_t len = box->child.text_used;
-    size_t keep = size - 1 < len ? size - 1 : len;
+    const char *panic = strstr(text, "Kernel panic");
 
-    snprintf(buf, size, "%s", text + len - keep);
+    snprintf(buf, size, "%s", panic ? panic : text + len - (size - 1 < len ? size - 1 : len));
     for (char *c = buf; *c; c++)
         if (*c < ' ' || *c > '~')
             *c = ' ';
