@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static void read_host_leaves(struct host_record *record)
     for (unsigned i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
         struct cpuid_regs r;
 
-        if (leaves[i] > __get_cpuid_max(leaves[i] & 0x80000000u, NULL))
+        if (leaves[i] > (uint32_t)__get_cpuid_max(leaves[i] & 0x80000000u, NULL))
             continue;
         __cpuid_count(leaves[i], 0, r.eax, r.ebx, r.ecx, r.edx);
         table_add(&record->host, leaves[i], 0, 0, r);
@@ -65,23 +66,23 @@ static int read_supported(struct host_record *record, int kvm_fd)
 static void read_feature_msrs(struct host_record *record, int kvm_fd)
 {
     enum { LIST_MAX = sizeof(record->feature_msrs) / sizeof(record->feature_msrs[0]) };
-    struct {
-        struct kvm_msr_list list;
-        uint32_t indices[LIST_MAX];
-    } names = {.list.nmsrs = LIST_MAX};
+    alignas(struct kvm_msr_list)
+        uint8_t names_room[sizeof(struct kvm_msr_list) + LIST_MAX * sizeof(uint32_t)];
+    alignas(struct kvm_msrs) uint8_t msr_room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+    struct kvm_msr_list *names = (struct kvm_msr_list *)names_room;
+    struct kvm_msrs *msr = (struct kvm_msrs *)msr_room;
 
-    if (ioctl(kvm_fd, KVM_GET_MSR_FEATURE_INDEX_LIST, &names) < 0)
+    names->nmsrs = LIST_MAX;
+    if (ioctl(kvm_fd, KVM_GET_MSR_FEATURE_INDEX_LIST, names) < 0)
         return;
-    for (uint32_t i = 0; i < names.list.nmsrs && i < LIST_MAX; i++) {
-        struct {
-            struct kvm_msrs head;
-            struct kvm_msr_entry entry;
-        } msr = {.head.nmsrs = 1, .entry.index = names.indices[i]};
-
-        if (ioctl(kvm_fd, KVM_GET_MSRS, &msr) != 1)
+    for (uint32_t i = 0; i < names->nmsrs && i < LIST_MAX; i++) {
+        memset(msr_room, 0, sizeof(msr_room));
+        msr->nmsrs = 1;
+        msr->entries[0].index = names->indices[i];
+        if (ioctl(kvm_fd, KVM_GET_MSRS, msr) != 1)
             continue;
-        record->feature_msrs[record->feature_msr_count].index = msr.entry.index;
-        record->feature_msrs[record->feature_msr_count++].value = msr.entry.data;
+        record->feature_msrs[record->feature_msr_count].index = names->indices[i];
+        record->feature_msrs[record->feature_msr_count++].value = msr->entries[0].data;
     }
 }
 
