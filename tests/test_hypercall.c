@@ -312,6 +312,23 @@ Test(hypercall,
     cr_assert(eq(int, lapic_pending(&f.vm.vcpus[164]), -1));
 }
 
+Test(hypercall, IPI_6_a_half_ends_at_the_last_id_and_does_not_wrap)
+{
+    FAKE_VM(f);
+    struct vm_config config = fake_config;
+    const uint32_t ids[] = {0, 0xfffffffe};
+    config.vcpus = 2;
+    config.apic_ids = ids;
+    fake_vm_create(&f, &config, true);
+    cpu_mode(f.vcpu, true, true, 0);
+    for (unsigned i = 0; i < 2; i++)
+        f.vm.vcpus[i].apic.svr |= APIC_SPIV_APIC_ENABLED;
+    lapic_set_base(&f.vm.vcpus[1], f.vm.vcpus[1].apic.base_msr | APICBASE_EXTD);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, ~0ull, 0, 0xfffffff0, 0xfd), 1));
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 0, 1, 0xffffffc0, 0xfd), 1),
+              "the window's base does wrap");
+}
+
 /* KICK_CPU. */
 Test(hypercall, UNH_1_returns_0_target_or_not)
 {

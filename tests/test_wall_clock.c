@@ -103,6 +103,8 @@ Test(wall_clock, CLK_18_a_record_half_outside_memory_is_left_half_written)
     ram_read(&f, FAKE_RAM_SIZE - 8, &half, sizeof(half));
     cr_assert(eq(u32, half.version, 2));
     cr_assert(eq(u32, half.sec, 1700000000));
+    cr_assert(eq(u64, f.vm.trace.total, 3));
+    cr_assert(eq(u8, f.vm.trace.ring[1].size, 8), "the trace has what was written, not what was meant");
 }
 
 Test(wall_clock, CLK_18_an_unreadable_version_stops_it)
