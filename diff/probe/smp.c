@@ -10,7 +10,7 @@
  * host leaves a vCPU waiting for a CPU. */
 #define INIT_CYCLES   1000000u
 #define ONLINE_CYCLES 4000000000u /* all APs have come */
-#define RUN_CYCLES    1000000000u /* an AP's action; until it is free for the next */
+#define RUN_CYCLES    2000000000u /* an AP's action; until it is free for the next */
 #define WAKE_CYCLES   100000000u  /* a halted AP that was woken */
 #define HALT_CYCLES   400000u     /* from a frame being entered to HLT */
 
@@ -158,6 +158,9 @@ static bool hand_over(struct cpu *cpu, uint32_t index)
     m->outcomes[index] = (struct outcome){.status = OUTCOME_TIMEOUT};
     barrier();
     m->ap_go[cpu->vcpu] = index + 1;
+    if (m->actions[index].op == OP_CLOCK) /* as long as the agent asks for samples */
+        while (!is_free(cpu))
+            pause();
     if (m->actions[index].op != OP_HLT)
         return wait_free(cpu, RUN_CYCLES);
     while (!cpu->entered && !is_free(cpu))
