@@ -22,12 +22,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-static const char *state_word(const struct diagnosis *row)
-{
-    if (!row->works || !row->needs)
-        return "no";
-    return row->note[0] && row->kind == MACHINE_QEMU_KVM ? "partly" : "yes";
-}
+static const struct {
+    const char *word, *colour;
+} states[] = {[DOCTOR_NO] = {"no", "\033[31m"},
+              [DOCTOR_PARTLY] = {"partly", "\033[33m"},
+              [DOCTOR_YES] = {"yes", "\033[32m"}};
 
 static void print_table(const struct diagnosis rows[MACHINE_KINDS])
 {
@@ -36,12 +35,11 @@ static void print_table(const struct diagnosis rows[MACHINE_KINDS])
     printf("%-9s  %-6s  %s\n", "machine", "works", "for what, and what to know");
     for (unsigned i = 0; i < MACHINE_KINDS; i++) {
         const struct diagnosis *row = &rows[i];
-        const char *state = state_word(row);
-        const char *paint = state[0] == 'y' ? "\033[32m" : state[0] == 'p' ? "\033[33m" : "\033[31m";
+        enum doctor_state state = doctor_state(row);
         char names[120];
 
-        printf("%-9s  %s%-6s%s  ", machine_name(row->kind), colour ? paint : "", state,
-               colour ? "\033[0m" : "");
+        printf("%-9s  %s%-6s%s  ", machine_name(row->kind), colour ? states[state].colour : "",
+               states[state].word, colour ? "\033[0m" : "");
         if (row->works && row->needs)
             printf("%s%s", needs_text(row->needs, names, sizeof(names)),
                    row->note[0] ? "\n                   " : "\n");
@@ -58,7 +56,7 @@ static cJSON *row_json(const struct diagnosis *row)
     char names[120];
 
     cJSON_AddStringToObject(object, "machine", machine_name(row->kind));
-    cJSON_AddBoolToObject(object, "works", row->works);
+    cJSON_AddStringToObject(object, "works", states[doctor_state(row)].word);
     cJSON_AddStringToObject(object, "serves", row->needs ? needs_text(row->needs, names, sizeof(names)) : "");
     cJSON_AddStringToObject(object, "note", row->note);
     cJSON_AddStringToObject(object, "qemu_version", row->info.qemu_version);

@@ -162,6 +162,19 @@ static int do_run(struct agent *agent, const uint8_t *data, size_t len)
     return err;
 }
 
+/* The folders above a path. What fails here shows when the file is opened. */
+static void make_folders(const char *path)
+{
+    char part[1024];
+
+    snprintf(part, sizeof(part), "%s", path);
+    for (char *slash = strchr(part[0] ? part + 1 : part, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(part, 0777);
+        *slash = '/';
+    }
+}
+
 static void do_file(struct agent *agent, const uint8_t *data, size_t len)
 {
     struct wire_in in = {.data = data, .len = len};
@@ -176,6 +189,7 @@ static void do_file(struct agent *agent, const uint8_t *data, size_t len)
         snprintf(agent->problem, sizeof(agent->problem), "a file message that is cut short");
         return;
     }
+    make_folders(path);
     file = fopen(path, append ? "ae" : "we");
     if (!file || fwrite(bytes, 1, size, file) != size)
         snprintf(agent->problem, sizeof(agent->problem), "%.160s: %s", path, strerror(errno));

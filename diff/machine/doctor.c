@@ -64,11 +64,22 @@ int doctor_examine(struct diagnosis rows[MACHINE_KINDS], const struct progress *
     return 0;
 }
 
+static bool is_reference(enum machine_kind kind)
+{
+    return kind == MACHINE_QEMU_KVM || kind == MACHINE_QEMU_BOX;
+}
+
+enum doctor_state doctor_state(const struct diagnosis *row)
+{
+    if (!row->works || !row->needs)
+        return DOCTOR_NO;
+    return is_reference(row->kind) && EVERYTHING_OF_QEMU & ~row->needs ? DOCTOR_PARTLY : DOCTOR_YES;
+}
+
 bool doctor_has_reference(const struct diagnosis rows[MACHINE_KINDS])
 {
     for (unsigned i = 0; i < MACHINE_KINDS; i++)
-        if ((i == MACHINE_QEMU_KVM || i == MACHINE_QEMU_BOX) && rows[i].works &&
-            !(EVERYTHING_OF_QEMU & ~rows[i].needs))
+        if (is_reference(rows[i].kind) && doctor_state(&rows[i]) == DOCTOR_YES)
             return true;
     return false;
 }

@@ -16,6 +16,10 @@ struct diagnosis {
 /* Opens every machine and tries real KVMs capability by capability. 0, -EINTR. Takes seconds: the box is booted. */
 int doctor_examine(struct diagnosis rows[MACHINE_KINDS], const struct progress *progress);
 
+/* Partly: a reference that lacks some of what QEMU on a KVM can be asked. qemu-tcg is what it is: yes. */
+enum doctor_state { DOCTOR_NO, DOCTOR_PARTLY, DOCTOR_YES };
+enum doctor_state doctor_state(const struct diagnosis *row);
+
 /* True when some reference serves everything that QEMU can be asked. */
 bool doctor_has_reference(const struct diagnosis rows[MACHINE_KINDS]);
 

@@ -99,7 +99,9 @@ static int kvm_qualify(struct machine *machine, struct qemu_machine *qm, uint32_
     if (err)
         return err;
     info->needs = q.needs;
-    qualification_missing(&q, UINT32_MAX & ~NEED_SAVE_RESTORE, info->detail, sizeof(info->detail));
+    qualification_missing(&q, UINT32_MAX & ~NEED_SAVE_RESTORE, missing, sizeof(missing));
+    snprintf(info->detail, sizeof(info->detail), "%s%s%.100s", info->host.flavour, missing[0] ? "; " : "",
+             missing);
     if (!(needs & ~q.needs))
         return 0;
     snprintf(why, 240, "the host's KVM (%s) does not qualify - %s",
