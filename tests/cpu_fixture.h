@@ -146,7 +146,14 @@ static inline void fix_protected_mode(struct cpu_fixture *f)
     r->seg[SREG_CS] = fix_segment(SEL_CODE32, 0xc09b, 0xffffffff);
 }
 
-/* Real mode at 0000:FIX_CODE's low part; segments 0, stack at 0x8000. */
+/* CPL 3 in 64-bit mode. */
+static inline void fix_user(struct cpu_fixture *f)
+{
+    f->regs->seg[SREG_CS] = fix_segment(SEL_USER64 | 3, 0xa0fb, 0xffffffff);
+    f->regs->seg[SREG_SS] = fix_segment(SEL_USERDS | 3, 0xc0f3, 0xffffffff);
+}
+
+/* Real mode at 0000:7c00, segments 0, stack at 0x7000. */
 static inline void fix_real_mode(struct cpu_fixture *f)
 {
     vcpu_regs_reset(f->vcpu);
