@@ -11,7 +11,8 @@ struct machine_ops {
     /* As machine_open: fills machine->driver and machine->info, or says why not. On error nothing is left behind. */
     int (*open)(struct machine *machine, uint32_t needs, const struct host_record *host, char why[240]);
     /* As machine_run. results are zeroed; transcripts are allocated and initialised for each item. */
-    int (*run)(struct machine *machine, const struct run_item *items, unsigned count, struct run_result *results);
+    int (*run)(struct machine *machine, const struct run_item *items, unsigned count,
+               struct run_result *results);
     void (*close)(struct machine *machine);
 };
 

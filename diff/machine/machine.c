@@ -6,10 +6,8 @@
 #include "diff/machine/driver.h"
 
 static const struct machine_ops *const drivers[MACHINE_KINDS] = {
-    [MACHINE_DIRECT] = &direct_ops,
-    [MACHINE_SOFT] = &soft_ops,
-    [MACHINE_QEMU_KVM] = &qemu_kvm_ops,
-    [MACHINE_QEMU_BOX] = &qemu_box_ops,
+    [MACHINE_DIRECT] = &direct_ops,     [MACHINE_SOFT] = &soft_ops,
+    [MACHINE_QEMU_KVM] = &qemu_kvm_ops, [MACHINE_QEMU_BOX] = &qemu_box_ops,
     [MACHINE_QEMU_TCG] = &qemu_tcg_ops,
 };
 

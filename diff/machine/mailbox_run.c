@@ -480,8 +480,7 @@ static int run_program(struct run *run)
 
 int mailbox_run(struct mailbox_host *host, const struct program *program, struct transcript *out)
 {
-    struct run run = {
-        .host = host, .program = program, .out = out, .timed = UINT32_MAX, .sampled = UINT32_MAX};
+    struct run run = {.host = host, .program = program, .out = out, .sampled = UINT32_MAX};
     int err;
 
     if (host->ram_size < MAILBOX_GPA + MAILBOX_SIZE || program->count > MAILBOX_ACTIONS)
