@@ -3,10 +3,6 @@
 #include "vmm/cpu/flags.h"
 #include "vmm/cpu/stack.h"
 
-static bool canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
-}
 /* The target as the operand size leaves it. A target outside CS's limit faults at the fetch. */
 INLINE uint64_t branch_target(const struct cpu *cpu, const struct insn *i)
 {

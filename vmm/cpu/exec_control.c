@@ -3,11 +3,6 @@
 #include "vmm/cpu/flags.h"
 #include "vmm/cpu/mem.h"
 
-static bool bad_canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << 16) >> 16) != va;
-}
-
 static enum step write_cr0(struct cpu *cpu, uint64_t v)
 {
     struct cpu_regs *r = cpu->regs;
@@ -208,7 +203,7 @@ static enum step load_table(struct cpu *cpu, const struct insn *i)
     if (mem_read(cpu, i, 2, &limit) == STEP_TRAP || mem_read(cpu, &at, base_size, &base) == STEP_TRAP)
         return STEP_TRAP;
     base &= i->imm;
-    if (base_size == 8 && bad_canonical(base))
+    if (base_size == 8 && !canonical(base))
         return raise_gp(cpu, 0);
     *table = (struct desc_table){.base = base, .limit = (uint16_t)limit};
     return STEP_NEXT;
@@ -283,7 +278,7 @@ static enum step exec_fsgsbase(struct cpu *cpu, const struct insn *i)
         return STEP_NEXT;
     }
     v = reg_get(cpu, i->reg[0], i->size);
-    if (bad_canonical(v))
+    if (!canonical(v))
         return raise_gp(cpu, 0);
     *base = v;
     return STEP_NEXT;

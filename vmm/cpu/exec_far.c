@@ -4,11 +4,6 @@
 #include "vmm/cpu/segment.h"
 #include "vmm/cpu/stack.h"
 
-static bool canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
-}
-
 static bool to_64bit(const struct cpu *cpu, const struct segment *cs)
 {
     return is_long(cpu) && (cs->access & SEG_L);

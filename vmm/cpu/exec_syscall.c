@@ -3,11 +3,6 @@
 #include "vmm/cpu/flags.h"
 #include "vmm/cpu/mem.h"
 
-static bool canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
-}
-
 static void flat_code(struct cpu *cpu, uint16_t selector, unsigned privilege, bool wide)
 {
     cpu->regs->seg[SREG_CS] = (struct segment){

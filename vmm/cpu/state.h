@@ -196,6 +196,12 @@ INLINE uint64_t size_mask(unsigned size)
     return size == 8 ? ~0ull : (1ull << (8 * size)) - 1;
 }
 
+/* A linear address that 4-level paging can hold. */
+INLINE bool canonical(uint64_t va)
+{
+    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+}
+
 static inline enum step raise_trap(struct cpu *cpu, struct trap trap)
 {
     cpu->trap = trap;

@@ -96,11 +96,6 @@ static bool entry_read(struct cpu *cpu, uint64_t gpa, unsigned size, uint64_t *e
     return gpa_read(cpu->mem, gpa, entry, size);
 }
 
-static bool canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
-}
-
 static bool is_leaf(const struct cpu *cpu, const struct paging *p, unsigned level, uint64_t entry)
 {
     if (level == 1)
