@@ -47,12 +47,20 @@ enum check_kind judge_kind(enum action_op op)
     return op < OP_COUNT ? families[op].kind : CHECK_CPUID;
 }
 
+/* What a program is about: clocks if it samples one, else what it does first. */
 static enum check_kind program_kind(const struct program *program)
 {
-    for (uint32_t i = 0; i < program->count; i++)
-        if (program->actions[i].op > OP_NOTE && program->actions[i].op < OP_COUNT)
-            return judge_kind(program->actions[i].op);
-    return CHECK_CPUID;
+    enum check_kind kind = CHECK_KINDS;
+
+    for (uint32_t i = 0; i < program->count; i++) {
+        const struct action *action = &program->actions[i];
+
+        if (action->op == OP_CLOCK)
+            return CHECK_CLOCK;
+        if (kind == CHECK_KINDS && action->op > OP_NOTE && action->op < OP_COUNT)
+            kind = judge_kind(action->op);
+    }
+    return kind == CHECK_KINDS ? CHECK_CPUID : kind;
 }
 
 static struct check check_of_case(const struct judge_case *judged)

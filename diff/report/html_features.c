@@ -4,9 +4,8 @@
 #include "diff/report/html.h"
 
 static const char letters[FEATURE_LEVELS] = {'A', 'C', 'E', 'X'};
-static const char *const questions[FEATURE_LEVELS] = {
-    "advertised in CPUID", "its MSR or hypercall is accepted", "its effect was seen",
-    "closed when enforced and not advertised"};
+static const char *const questions[FEATURE_LEVELS] = {"advertised", "MSR or hypercall accepted",
+                                                      "effect seen", "closed when enforced"};
 
 static enum feature_answer answer_of(const struct report *report, const struct feature_facts *facts,
                                      unsigned set, unsigned feature, unsigned level)
@@ -62,13 +61,12 @@ static void add_summary_cell(const struct tally *tally, struct text *out)
         text_format(out, "<td><span class=\"broken\">differs in %u</span>", tally->differ);
     else
         text_add(out, "<td><span class=\"holds\">agree</span>");
-    text_format(out, " <span class=\"muted\">yes in %u | %u of %u</span>", tally->yes[0], tally->yes[1],
-                tried);
+    text_format(out, " <span class=\"muted\">%u | %u of %u</span>", tally->yes[0], tally->yes[1], tried);
 }
 
 static void add_summary(const struct report *report, struct text *out)
 {
-    text_add(out, "<div class=\"card scroll\"><table><thead><tr><th>feature");
+    text_add(out, "<div class=\"card scroll\"><table class=\"levels\"><thead><tr><th>feature");
     for (unsigned level = 0; level < FEATURE_LEVELS; level++)
         text_format(out, "<th>%c %s", letters[level], questions[level]);
     text_add(out, "</tr></thead><tbody>");
@@ -80,10 +78,8 @@ static void add_summary(const struct report *report, struct text *out)
             add_summary_cell(&tally, out);
         }
     }
-    text_add(
-        out,
-        "</tbody></table><p class=\"muted\">yes in <i>ours</i> | <i>reference</i> of the flag sets where the "
-        "reference was asked.</p></div>");
+    text_add(out, "</tbody></table><p class=\"muted\">yes: ours | reference, of the flag sets where the "
+                  "reference was asked.</p></div>");
 }
 
 static void add_square(enum feature_answer ours, enum feature_answer theirs, unsigned level, struct text *out)

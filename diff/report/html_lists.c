@@ -34,7 +34,17 @@ static void add_marked(const char *value, const char *other, struct text *out)
 
 static void add_flags(const struct report *report, const struct difference_group *group, struct text *out)
 {
-    text_add(out, "<p class=\"muted\">under ");
+    text_add(out, "<p class=\"muted\">");
+    if (*group->first->scenario) {
+        text_add(out, "in <a href=\"#s-");
+        text_escape(out, group->first->scenario);
+        text_add(out, "\">");
+        text_escape(out, group->first->scenario);
+        text_add(out, "</a>");
+        if (group->first->action != ACTION_WHOLE_PROGRAM)
+            text_format(out, ", action %u", group->first->action);
+    }
+    text_add(out, " under ");
     for (uint32_t i = 0; i < group->count; i++) {
         const struct check *check = &report->checks.checks[group->checks[i]];
 
@@ -84,7 +94,7 @@ static void add_group(const struct report *report, const struct difference_group
                 known ? " known" : "", group->id);
     text_escape(out, *check->text ? check->text : check->what);
     text_add(out, "</span>");
-    if (*check->text) {
+    if (*check->text && strcmp(check->what, "outcome")) {
         text_add(out, "<span class=\"m\">");
         text_escape(out, check->what);
         text_add(out, "</span>");
@@ -123,16 +133,6 @@ static void add_group(const struct report *report, const struct difference_group
     text_add(out, "<details><summary>reproduce</summary><code class=\"cmd\">");
     text_escape(out, command.bytes ? command.bytes : "");
     text_add(out, "</code>");
-    if (*check->scenario) {
-        text_add(out, "<p>scenario <a href=\"#s-");
-        text_escape(out, check->scenario);
-        text_add(out, "\">");
-        text_escape(out, check->scenario);
-        text_add(out, "</a>");
-        if (check->action != ACTION_WHOLE_PROGRAM)
-            text_format(out, ", action %u", check->action);
-        text_add(out, "</p>");
-    }
     text_add(out, "</details></article>\n");
     text_free(&command);
 }
