@@ -25,6 +25,7 @@ RESET_ROW(task_priority, APIC_TASKPRI, 0)
 RESET_ROW(spurious, APIC_SPIV, 0xff)
 RESET_ROW(destination_format, APIC_DFR, 0xffffffff)
 RESET_ROW(timer_is_masked, APIC_LVTT, 0x10000)
+RESET_ROW(lint0_is_masked, APIC_LVT0, 0x10000)
 RESET_ROW(error_is_masked, APIC_LVTERR, 0x10000)
 RESET_ROW(unknown_register, 0x3c0, 0)
 
@@ -65,6 +66,19 @@ Test(lapic, task_priority_masks_its_class_and_below)
     cr_assert(eq(int, lapic_pending(f.vcpu), -1));
     cr_assert(eq(u64, f.vcpu->regs.cr8, 4));
     lapic_write(f.vcpu, APIC_TASKPRI, 0x3f);
+    cr_assert(eq(int, lapic_pending(f.vcpu), 0x4f));
+}
+
+Test(lapic, cr8_is_the_task_priority)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    enable(f.vcpu);
+    lapic_accept(f.vcpu, APIC_FIXED, 0x4f, false, true);
+    f.vcpu->regs.cr8 = 4;
+    cr_assert(eq(int, lapic_pending(f.vcpu), -1));
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_TASKPRI), 0x40));
+    f.vcpu->regs.cr8 = 3;
     cr_assert(eq(int, lapic_pending(f.vcpu), 0x4f));
 }
 
@@ -169,6 +183,16 @@ Test(lapic, init_of_the_bsp_restarts_it_at_the_reset_vector)
     cr_assert(vcpu_enter(f.vcpu));
     cr_assert(eq(u64, f.vcpu->regs.rip, 0xfff0));
     cr_assert(eq(u64, f.vcpu->regs.seg[SREG_CS].base, 0xffff0000));
+}
+
+Test(lapic, init_opens_lint0_of_the_boot_cpu_alone)
+{
+    FAKE_VM(f);
+    fake_vm_init_smp(&f, 2);
+    vcpu_init(f.vcpu);
+    vcpu_init(&f.vm.vcpus[1]);
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_LVT0), 0x700));
+    cr_assert(eq(u32, lapic_read(&f.vm.vcpus[1], APIC_LVT0), 0x10000));
 }
 
 Test(lapic, init_keeps_msrs_that_are_not_pv_and_the_apic_base)
@@ -311,6 +335,34 @@ Test(lapic, x2apic_ipi_by_32_bit_destination)
     cr_assert(eq(u64, guest_rdmsr(&f, 0x830), 1ull << 32 | 0x90));
     guest_wrmsr(&f, 0x83f, 0x91);
     cr_assert(eq(int, lapic_pending(f.vcpu), 0x91));
+}
+
+Test(lapic, x2apic_logical_destinations_of_unknown_clusters_reach_nobody) /* known bug KB-08 */
+{
+    FAKE_VM(f);
+    fake_vm_init_smp(&f, 20);
+    for (unsigned i = 0; i < 20; i++)
+        to_x2apic(&f.vm.vcpus[i]);
+    guest_wrmsr(&f, 0x830, 0xffff0001ull << 32 | 0x890);
+    for (unsigned i = 0; i < 20; i++)
+        cr_assert(eq(int, lapic_pending(&f.vm.vcpus[i]), -1));
+    guest_wrmsr(&f, 0x830, 0x0001000aull << 32 | 0x890); /* cluster 1, members 1 and 3 */
+    for (unsigned i = 0; i < 20; i++)
+        cr_assert(eq(int, lapic_pending(&f.vm.vcpus[i]), i == 17 || i == 19 ? 0x90 : -1));
+}
+
+Test(lapic, x2apic_reserved_icr_bits_by_version)
+{
+    FAKE_VM(f);
+    struct vm_config config = fake_config;
+    for (int version = KVM_6_12; version <= KVM_6_1; version++) {
+        config.version = (enum kvm_version)version;
+        fake_vm_create(&f, &config, true);
+        fake_set_features(&f, 0);
+        to_x2apic(f.vcpu);
+        cr_assert(
+            eq(int, guest_wrmsr(&f, 0x830, 1u << 13 | 0x90), version == KVM_6_1 ? MSR_OK : MSR_INVALID));
+    }
 }
 
 Test(lapic, the_page_answers_at_its_address_and_in_its_mode_only)

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #define LVTS    6
+#define LINT0   3           /* index in lvt */
 #define VERSION 0x00050014u /* 6 LVT entries, as KVM without CMCI and QEMU's own APIC report */
 
 void lapic_reset(struct vcpu *vcpu, bool init)
@@ -23,9 +24,9 @@ void lapic_reset(struct vcpu *vcpu, bool init)
     };
     for (int i = 0; i < LVTS; i++)
         apic->lvt[i] = APIC_LVT_MASKED;
-    /* KVM (with the LINT0 quirk, QEMU's default) leaves LINT0 open for ExtINT on every vCPU at power-on. */
-    if (!init && vcpu->id == 0)
-        apic->lvt[3] = APIC_MODE(APIC_EXTINT);
+    /* KVM's INIT opens LINT0 of the boot CPU for ExtINT; at power-on QEMU masks it again. */
+    if (init && vcpu->id == 0 && lapic_in_kernel(vcpu))
+        apic->lvt[LINT0] = APIC_MODE(APIC_EXTINT);
     lapic_map_changed(vcpu->vm);
 }
 
@@ -58,13 +59,19 @@ static void bit_set(uint32_t reg[8], uint8_t vector, bool on)
         reg[vector / 32] &= ~(1u << vector % 32);
 }
 
-/* Processor priority: the higher of the task priority and the class of what is in service (SDM 11.8.3.1). */
-static uint8_t processor_priority(const struct lapic *apic)
+/* A write to the register sets CR8 too; where they differ, MOV to CR8 came later (SDM 11.8.6). */
+static uint8_t task_priority(const struct vcpu *vcpu)
 {
-    int in_service = highest_bit(apic->isr);
+    return vcpu->apic.tpr >> 4 == vcpu->regs.cr8 ? (uint8_t)vcpu->apic.tpr : (uint8_t)(vcpu->regs.cr8 << 4);
+}
+
+/* Processor priority: the higher of the task priority and the class of what is in service (SDM 11.8.3.1). */
+static uint8_t processor_priority(const struct vcpu *vcpu)
+{
+    int in_service = highest_bit(vcpu->apic.isr);
     uint8_t isr_class = in_service < 0 ? 0 : (uint8_t)in_service & 0xf0;
 
-    return (apic->tpr & 0xf0) >= isr_class ? (uint8_t)apic->tpr : isr_class;
+    return (task_priority(vcpu) & 0xf0) >= isr_class ? task_priority(vcpu) : isr_class;
 }
 
 int lapic_pending(const struct vcpu *vcpu)
@@ -74,7 +81,7 @@ int lapic_pending(const struct vcpu *vcpu)
     if (!lapic_hw_enabled(vcpu))
         return -1;
     vector = highest_bit(vcpu->apic.irr);
-    if (vector < 0 || (vector & 0xf0) <= (processor_priority(&vcpu->apic) & 0xf0))
+    if (vector < 0 || (vector & 0xf0) <= (processor_priority(vcpu) & 0xf0))
         return -1;
     return vector;
 }
@@ -188,9 +195,9 @@ uint32_t lapic_read(struct vcpu *vcpu, uint32_t offset)
     case APIC_LVR:
         return VERSION;
     case APIC_TASKPRI:
-        return apic->tpr;
+        return task_priority(vcpu);
     case APIC_PROCPRI:
-        return processor_priority(apic);
+        return processor_priority(vcpu);
     case APIC_LDR:
         return ldr_register(vcpu);
     case APIC_DFR:

@@ -170,8 +170,13 @@ struct vcpu {
 #define RFLAGS_IF   (1ull << 9)
 #define RFLAGS_VM   (1ull << 17)
 
+/* SS.DPL, but 0 in real mode and 3 in virtual-8086 mode whatever is left in the hidden part. */
 static inline unsigned vcpu_cpl(const struct vcpu *vcpu)
 {
+    if (!(vcpu->regs.cr0 & CR0_PE))
+        return 0;
+    if (vcpu->regs.rflags & RFLAGS_VM)
+        return 3;
     return SEG_DPL(vcpu->regs.seg[SREG_SS].access);
 }
 /* 64-bit code is running: long mode active and CS.L (HC-2). */

@@ -47,17 +47,10 @@ static bool in_real_or_v86(const struct vcpu *vcpu)
     return !(vcpu->regs.cr0 & CR0_PE) || (vcpu->regs.rflags & RFLAGS_VM);
 }
 
-static unsigned hypercall_cpl(const struct vcpu *vcpu)
-{
-    if (!(vcpu->regs.cr0 & CR0_PE))
-        return 0;
-    return vcpu->regs.rflags & RFLAGS_VM ? 3 : vcpu_cpl(vcpu);
-}
-
 /* HC-12, HC-13: the other vendor's instruction raised #UD and KVM's emulator looks at it. */
 static enum hc_outcome foreign(const struct vcpu *vcpu, enum hc_insn insn, struct trap *trap)
 {
-    if (insn == HC_VMCALL && hypercall_cpl(vcpu) != 0) {
+    if (insn == HC_VMCALL && vcpu_cpl(vcpu) != 0) {
         *trap = GP0;
         return HC_TRAP;
     }
@@ -72,7 +65,7 @@ static int64_t dispatch(struct vcpu *vcpu, uint64_t nr, const uint64_t args[4], 
 {
     const struct hypercall *row;
 
-    if (hypercall_cpl(vcpu) != 0)
+    if (vcpu_cpl(vcpu) != 0)
         return -KVM_EPERM;
     row = hypercall_find(nr);
     if (!row || (row->feature != HC_UNGATED && !vcpu_has_feature(vcpu, row->feature)))
