@@ -9,8 +9,8 @@ enum exit_status {
     EXIT_DONE = 0,     /* nothing unexpected */
     EXIT_FINDINGS = 1, /* an unexplained difference */
     EXIT_USAGE = 2,
-    EXIT_MISSING = 3, /* something is needed here; the message names the fix */
-    EXIT_OURS = 4,    /* our own fault */
+    EXIT_MISSING = 3,       /* something is needed here; the message names the fix */
+    EXIT_OURS = 4,          /* our own fault */
     EXIT_INTERRUPTED = 130, /* Ctrl-C: nothing was stored or written */
 };
 

@@ -26,8 +26,9 @@ static void print_help(FILE *out)
             "what it saw.\n\nCommands (each with --help):\n");
     for (unsigned i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
-    fprintf(out, "\nExit status: 0 nothing unexpected; 1 an unexplained difference; 2 wrong usage;\n"
-                 "3 something needed is missing here, named with the fix; 4 our own fault;\n130 interrupted.\n");
+    fprintf(out,
+            "\nExit status: 0 nothing unexpected; 1 an unexplained difference; 2 wrong usage;\n"
+            "3 something needed is missing here, named with the fix; 4 our own fault;\n130 interrupted.\n");
 }
 
 int main(int argc, char **argv)

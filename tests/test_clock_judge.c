@@ -140,11 +140,13 @@ static enum clock_verdict judge_changed(void (*change)(struct transcript *t), co
 
     fixture_init(&f, body);
     for (uint32_t i = 0; i < f.program.count; i++)
-        if (f.program.actions[i].op == OP_CLOCK)
+        if (f.program.actions[i].op == OP_CLOCK) {
             fixture_samples(
                 &f.ours, i,
                 &(struct fixture_clock){
-                    .count = 4, .span_ns = 100, .start_ns = 5000 * clocks++, .version = 2 * clocks});
+                    .count = 4, .span_ns = 100, .start_ns = 5000 * clocks, .version = 2 * clocks + 2});
+            clocks++;
+        }
     change(&f.ours);
     clock_rules_check(&f.program, &f.ours, FIXTURE_KHZ, findings);
     fixture_free(&f);
