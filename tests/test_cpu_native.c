@@ -346,6 +346,8 @@ static void try_row(struct cpu_fixture *f, const struct row *row, unsigned size,
     if (is_string(row)) {
         before.gpr[RCX] = random64(seed) % 8;
         before.flags |= random64(seed) & 0x400;
+        if (random64(seed) & 1)
+            before.gpr[RDI] = before.gpr[RSI] + 1; /* overlapping upwards: the first element repeats */
     }
     if (row->traits & CL_COUNT && !(random64(seed) % 4))
         before.gpr[RCX] = 0;

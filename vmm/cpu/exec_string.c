@@ -4,7 +4,7 @@
 #include "vmm/cpu/mem.h"
 
 /* REP gives up the vCPU after this many elements and goes on at the same RIP: bounded work per step. */
-#define REP_ELEMENTS 4096u
+#define REP_ELEMENTS 4096u /* or as many pages */
 
 /* i->seg: the source's segment; i->reg[0]: the destination's, ES or SEG_FLAT. */
 static enum step source_read(struct cpu *cpu, const struct insn *i, uint64_t *v)
@@ -117,6 +117,46 @@ INLINE enum step element(struct cpu *cpu, const struct insn *i, enum string_op o
     return step;
 }
 
+/* How many elements from va on lie in its page, or 0 if the TLB does not lead there for this access. */
+static uint64_t elements_in_page(struct cpu *cpu, const struct insn *i, uint64_t va, enum access access,
+                                 uint8_t **host)
+{
+    const struct tlb_entry *e = tlb_slot(cpu, va, cpu->user);
+    uint64_t tag = access == ACCESS_WRITE ? e->write : e->read;
+
+    if (tag != (va & PAGE_MASK))
+        return 0;
+    *host = (uint8_t *)(uintptr_t)(va + e->addend);
+    return (GPA_PAGE_SIZE - (va & ~PAGE_MASK)) / i->size;
+}
+
+/* REP MOVS and STOS upwards through flat segments: as many elements at once as stay in their pages. Returns how many
+ * were done; 0 leaves them to the general way. */
+static uint64_t bulk(struct cpu *cpu, const struct insn *i, enum string_op op, uint64_t count)
+{
+    uint64_t to_va = reg_get(cpu, RDI * 8, i->asize), from_va = reg_get(cpu, RSI * 8, i->asize), n, from_n;
+    uint8_t *to = NULL, *from = NULL;
+
+    if (i->seg != SEG_FLAT || i->reg[0] != SEG_FLAT || cpu->regs->rflags & RFLAGS_DF)
+        return 0;
+    n = elements_in_page(cpu, i, to_va, ACCESS_WRITE, &to);
+    n = n < count ? n : count;
+    if (op == STRING_MOVS) {
+        from_n = elements_in_page(cpu, i, from_va, ACCESS_READ, &from);
+        n = n < from_n ? n : from_n;
+        if (!n || (from < to && to < from + n * i->size)) /* overlapping copies repeat a pattern */
+            return 0;
+        memmove(to, from, n * i->size);
+        reg_set(cpu, RSI * 8, i->asize, from_va + n * i->size);
+    } else {
+        for (uint64_t k = 0; k < n; k++)
+            store(to + k * i->size, i->size, cpu->gpr[RAX]);
+    }
+    if (n)
+        reg_set(cpu, RDI * 8, i->asize, to_va + n * i->size);
+    return n;
+}
+
 INLINE enum step string(struct cpu *cpu, const struct insn *i, enum string_op op)
 {
     bool compares = op == STRING_SCAS || op == STRING_CMPS;
@@ -129,6 +169,14 @@ INLINE enum step string(struct cpu *cpu, const struct insn *i, enum string_op op
 
         if (!count)
             return STEP_NEXT;
+        if (op == STRING_MOVS || op == STRING_STOS) {
+            uint64_t done = bulk(cpu, i, op, count);
+
+            if (done) {
+                reg_set(cpu, RCX * 8, i->asize, count - done);
+                continue;
+            }
+        }
         step = element(cpu, i, op);
         if (step == STEP_TRAP)
             return step;

@@ -35,16 +35,43 @@ INLINE struct tlb_entry *tlb_slot(struct cpu *cpu, uint64_t va, bool user)
 {
     return &cpu->tlb[user][(va >> 12) & (TLB_ENTRIES - 1)];
 }
+/* 1, 2, 4 or 8 bytes. Spelled out, so that a size known only at run time is no call of memcpy. */
 INLINE uint64_t load(const void *p, unsigned size)
 {
-    uint64_t v = 0;
+    uint64_t v8;
+    uint32_t v4;
+    uint16_t v2;
 
-    memcpy(&v, p, size);
-    return v;
+    switch (size) {
+    case 1:
+        return *(const uint8_t *)p;
+    case 2:
+        memcpy(&v2, p, 2);
+        return v2;
+    case 4:
+        memcpy(&v4, p, 4);
+        return v4;
+    default:
+        memcpy(&v8, p, 8);
+        return v8;
+    }
 }
 INLINE void store(void *p, unsigned size, uint64_t v)
 {
-    memcpy(p, &v, size);
+    switch (size) {
+    case 1:
+        *(uint8_t *)p = (uint8_t)v;
+        break;
+    case 2:
+        memcpy(p, &v, 2);
+        break;
+    case 4:
+        memcpy(p, &v, 4);
+        break;
+    default:
+        memcpy(p, &v, 8);
+        break;
+    }
 }
 
 /* An access that crosses its page has another page's tag, so one comparison decides. */
