@@ -313,7 +313,7 @@ Test(direct, INIT_ends_the_probe_there_until_a_sipi_to_its_trampoline)
 
 Test(direct, QMU_8_reset_keeps_ram_and_clears_msrs)
 {
-    struct run run = run_text("paravane 1\nvcpus 2\n"
+    struct run run = run_text("paravane 1\nvcpus 2\nfeatures kvm-poll-control\n"
                               "@1 wrmsr MSR_KVM_POLL_CONTROL 0\n"
                               "store32 ram 7\n"
                               "!reset\n"

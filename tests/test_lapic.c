@@ -29,6 +29,15 @@ RESET_ROW(lint0_is_masked, APIC_LVT0, 0x10000)
 RESET_ROW(error_is_masked, APIC_LVTERR, 0x10000)
 RESET_ROW(unknown_register, 0x3c0, 0)
 
+/* Seen on QEMU 7.2.22 over Linux 6.1.0-56 with kernel-irqchip=split. */
+Test(lapic, split_irqchip_offers_directed_eoi)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    f.vm.config.irqchip = IRQCHIP_SPLIT;
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_LVR), 0x01050014));
+}
+
 Test(lapic, only_a_software_enabled_apic_accepts_fixed)
 {
     FAKE_VM(f);

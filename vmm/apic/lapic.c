@@ -3,9 +3,10 @@
 
 #include <stddef.h>
 
-#define LVTS    6
-#define LINT0   3           /* index in lvt */
-#define VERSION 0x00050014u /* 6 LVT entries, as KVM without CMCI and QEMU's own APIC report */
+#define LVTS                 6
+#define LINT0                3           /* index in lvt */
+#define VERSION              0x00050014u /* 6 LVT entries, as KVM without CMCI and QEMU's own APIC report */
+#define VERSION_DIRECTED_EOI (1u << 24)  /* KVM offers it where the I/O APIC is not its own */
 
 void lapic_reset(struct vcpu *vcpu, bool init)
 {
@@ -193,7 +194,7 @@ uint32_t lapic_read(struct vcpu *vcpu, uint32_t offset)
     case APIC_ID:
         return id_register(vcpu);
     case APIC_LVR:
-        return VERSION;
+        return VERSION | (vcpu->vm->config.irqchip == IRQCHIP_SPLIT ? VERSION_DIRECTED_EOI : 0);
     case APIC_TASKPRI:
         return task_priority(vcpu);
     case APIC_PROCPRI:

@@ -1,6 +1,7 @@
 /* Create, reset, INIT and SIPI of all that a vCPU holds. spec RST-*, QMU-8. */
 #include "vmm/pv/lifecycle.h"
 
+#include "vmm/abi/kvm_para.h"
 #include "vmm/apic/lapic.h"
 #include "vmm/pv/clock.h"
 #include "vmm/pv/features.h"
@@ -41,11 +42,18 @@ void vm_renew(struct vm *vm)
     vm_start(vm);
 }
 
-/* QEMU writes every register of every vCPU; in KVM the token counter, the kick mark and the steal reference survive. */
+/* QEMU writes the two clock registers always and the others only where the guest was shown their feature, so what a guest
+ * used without being told survives (QMU-7, S4). */
+static bool qemu_writes(const struct vcpu *vcpu, const struct pv_msr *msr)
+{
+    return msr->save && (msr->feature == KVM_FEATURE_CLOCKSOURCE || vcpu->pv_features >> msr->feature & 1);
+}
+
+/* In KVM the token counter, the kick mark and the steal reference survive. */
 static void system_reset(struct vcpu *vcpu)
 {
     for (unsigned i = 0; i < pv_msr_count; i++)
-        if (pv_msrs[i].save)
+        if (qemu_writes(vcpu, &pv_msrs[i]))
             vcpu_wrmsr(vcpu, pv_msrs[i].index, pv_msrs[i].at_create, ORIGIN_VMM);
     vcpu->mp_state = vcpu->id == 0 ? MP_RUNNABLE : MP_WAIT_SIPI;
     vcpu->injected = NO_TRAP;
