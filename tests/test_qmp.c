@@ -108,7 +108,7 @@ Test(qmp, events_are_handled_between_commands)
     {                                                                                                        \
         struct talk t;                                                                                       \
         cr_assert(eq(int, talk_open(&t, script, timeout), expected), "%s", t.error);                         \
-        cr_assert(strstr(t.error, words) != NULL, "%s", t.error);                                                    \
+        cr_assert(strstr(t.error, words) != NULL, "%s", t.error);                                            \
         talk_close(&t);                                                                                      \
     }
 REFUSED_OPEN(a_server_that_never_speaks, "", SOON_MS, -ETIMEDOUT, "no answer in time")
@@ -128,7 +128,7 @@ REFUSED_OPEN(a_greeting_with_hostile_version, "{\"QMP\":{\"version\":{\"qemu\":[
         cr_assert(eq(int, talk_open(&t, READY script, LONG_MS), 0));                                         \
         cr_assert(eq(int, qmp_execute(&t.qmp, "stop", NULL, timeout, NULL, t.error), expected), "%s",        \
                   t.error);                                                                                  \
-        cr_assert(strstr(t.error, words) != NULL, "%s", t.error);                                                    \
+        cr_assert(strstr(t.error, words) != NULL, "%s", t.error);                                            \
         talk_close(&t);                                                                                      \
     }
 REFUSED_ANSWER(a_wrong_id, "{\"return\":{},\"id\":\"77\"}\n", LONG_MS, -EPROTO, "for id 77, not 2")

@@ -33,18 +33,18 @@
 #define APIC_DFR_CLUSTER       0x0fffffffu
 
 /* ICR, LVT and SEND_IPI's a3 */
-#define APIC_VECTOR_MASK     0x000ffu
-#define APIC_MODE_MASK       0x00700u
-#define APIC_DEST_LOGICAL    0x00800u
-#define APIC_ICR_BUSY        0x01000u
-#define APIC_INT_ASSERT      0x04000u
-#define APIC_INT_LEVELTRIG   0x08000u
-#define APIC_LVT_MASKED      0x10000u
-#define APIC_SHORT_MASK      0xc0000u
-#define APIC_DEST_SELF       0x40000u
-#define APIC_DEST_ALLINC     0x80000u
-#define APIC_DEST_ALLBUT     0xc0000u
-#define APIC_MODE(mode)      ((mode) << 8)
+#define APIC_VECTOR_MASK   0x000ffu
+#define APIC_MODE_MASK     0x00700u
+#define APIC_DEST_LOGICAL  0x00800u
+#define APIC_ICR_BUSY      0x01000u
+#define APIC_INT_ASSERT    0x04000u
+#define APIC_INT_LEVELTRIG 0x08000u
+#define APIC_LVT_MASKED    0x10000u
+#define APIC_SHORT_MASK    0xc0000u
+#define APIC_DEST_SELF     0x40000u
+#define APIC_DEST_ALLINC   0x80000u
+#define APIC_DEST_ALLBUT   0xc0000u
+#define APIC_MODE(mode)    ((mode) << 8)
 
 enum apic_mode {
     APIC_FIXED,

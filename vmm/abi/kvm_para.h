@@ -3,13 +3,13 @@
 #define VMM_ABI_KVM_PARA_H
 
 /* CPUID leaf 0x40000000: "KVMKVMKVM\0\0\0" */
-#define KVM_CPUID_SIGNATURE  0x40000000u
-#define KVM_CPUID_FEATURES   0x40000001u
-#define KVM_SIGNATURE_EBX    0x4b4d564bu
-#define KVM_SIGNATURE_ECX    0x564b4d56u
-#define KVM_SIGNATURE_EDX    0x0000004du
-#define KVM_BASE_STEP        0x100u      /* hosts with other interfaces move the leaves up (CPU-4) */
-#define KVM_BASE_LIMIT       0x40010000u
+#define KVM_CPUID_SIGNATURE 0x40000000u
+#define KVM_CPUID_FEATURES  0x40000001u
+#define KVM_SIGNATURE_EBX   0x4b4d564bu
+#define KVM_SIGNATURE_ECX   0x564b4d56u
+#define KVM_SIGNATURE_EDX   0x0000004du
+#define KVM_BASE_STEP       0x100u /* hosts with other interfaces move the leaves up (CPU-4) */
+#define KVM_BASE_LIMIT      0x40010000u
 
 /* Bits of leaf base|1, EAX */
 #define KVM_FEATURE_CLOCKSOURCE            0
@@ -31,7 +31,7 @@
 #define KVM_FEATURE_MIGRATION_CONTROL      17
 #define KVM_FEATURE_CLOCKSOURCE_STABLE_BIT 24
 /* Bits of leaf base|1, EDX */
-#define KVM_HINTS_REALTIME                 0
+#define KVM_HINTS_REALTIME 0
 
 #define MSR_KVM_WALL_CLOCK        0x00000011u
 #define MSR_KVM_SYSTEM_TIME       0x00000012u

@@ -18,7 +18,8 @@ struct pvclock_vcpu_time_info {
 };
 static_assert(sizeof(struct pvclock_vcpu_time_info) == 32, "layout belongs to the guest");
 static_assert(offsetof(struct pvclock_vcpu_time_info, tsc_timestamp) == 8, "layout belongs to the guest");
-static_assert(offsetof(struct pvclock_vcpu_time_info, tsc_to_system_mul) == 24, "layout belongs to the guest");
+static_assert(offsetof(struct pvclock_vcpu_time_info, tsc_to_system_mul) == 24,
+              "layout belongs to the guest");
 static_assert(offsetof(struct pvclock_vcpu_time_info, flags) == 29, "layout belongs to the guest");
 
 #define PVCLOCK_TSC_STABLE_BIT (1u << 0)
