@@ -15,6 +15,7 @@
 #include "diff/machine/deadline.h"
 #include "diff/machine/driver.h"
 #include "diff/machine/mailbox_run.h"
+#include "diff/machine/msr_cleanup.h"
 #include "diff/machine/qmp.h"
 #include "diff/probe/rom.h"
 
@@ -375,6 +376,25 @@ static int replace(struct qemu *q, const struct run_item *item, struct run_resul
     return qemu_launch(q, item, result);
 }
 
+/* After a program whose values in KVM's MSRs may outlive a reset. What it does is not part of any transcript. */
+static int clean_msrs(struct mailbox_host *host)
+{
+    struct transcript transcript;
+    struct program program;
+    int err;
+
+    program_init(&program);
+    transcript_init(&transcript);
+    err = msr_cleanup_program(&program, host->vcpus);
+    if (!err)
+        err = mailbox_run(host, &program, &transcript);
+    if (!err && transcript.stopped[0])
+        err = -EIO;
+    transcript_free(&transcript);
+    program_free(&program);
+    return err;
+}
+
 static int run_programs(struct qemu *q, const struct run_item *item, struct run_result *result)
 {
     const struct progress *p = q->config->progress;
@@ -385,6 +405,9 @@ static int run_programs(struct qemu *q, const struct run_item *item, struct run_
     for (unsigned i = 0; i < item->program_count; i++) {
         int err = 0;
 
+        /* One that cannot be cleaned up after is as good as lost: the next program gets a fresh QEMU. */
+        if (i && !lost && msr_cleanup_needed(&item->programs[i - 1]))
+            lost = clean_msrs(&host);
         if (lost)
             err = replace(q, item, result, &relaunches);
         if (!err)

@@ -1,0 +1,40 @@
+/* The program that puts KVM's MSRs back to their values at creation. Linux arch/x86/kvm: kvm_arch_vcpu_create. */
+#include "diff/machine/msr_cleanup.h"
+
+#include <errno.h>
+#include "vmm/abi/kvm_para.h"
+
+/* The new clock MSR comes after the old one: KVM remembers which of them was written last. */
+static const struct {
+    uint32_t index;
+    uint64_t at_create;
+} msrs[] = {
+    {MSR_KVM_WALL_CLOCK, 0},      {MSR_KVM_WALL_CLOCK_NEW, 0}, {MSR_KVM_SYSTEM_TIME, 0},
+    {MSR_KVM_SYSTEM_TIME_NEW, 0}, {MSR_KVM_ASYNC_PF_EN, 0},    {MSR_KVM_ASYNC_PF_INT, 0},
+    {MSR_KVM_STEAL_TIME, 0},      {MSR_KVM_PV_EOI_EN, 0},      {MSR_KVM_POLL_CONTROL, 1},
+};
+
+bool msr_cleanup_needed(const struct program *program)
+{
+    for (uint32_t i = 0; i < program->count; i++)
+        if (program->actions[i].op == OP_WRMSR)
+            return true;
+    return false;
+}
+
+int msr_cleanup_program(struct program *program, unsigned vcpus)
+{
+    unsigned used = vcpus < PROGRAM_VCPUS_MAX ? vcpus : PROGRAM_VCPUS_MAX;
+
+    program->config.vcpus = (uint8_t)used;
+    for (unsigned vcpu = 0; vcpu < used; vcpu++)
+        for (unsigned i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
+            const struct action action = {.op = OP_WRMSR,
+                                          .vcpu = (uint8_t)vcpu,
+                                          .args = {{.value = msrs[i].index}, {.value = msrs[i].at_create}}};
+
+            if (!program_add(program, &action))
+                return -ENOMEM;
+        }
+    return 0;
+}
