@@ -57,7 +57,7 @@ int cpuid_build(const struct cpu_flags *flags, const struct cpuid_machine *machi
                 struct cpuid_outcome *outcome)
 {
     struct cpu_state state = {.flags = flags,
-                              .model = flags->model,
+                              .model = machine->type.family == FAMILY_MICROVM ? flags->latest : flags->model,
                               .machine = machine,
                               .host = host,
                               .outcome = outcome,

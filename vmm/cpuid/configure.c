@@ -53,7 +53,7 @@ static void apply_model(struct cpu_state *state)
     const struct cpu_model *model = state->model;
 
     properties_defaults(state->values);
-    memcpy(state->words, model->words, sizeof(state->words));
+    cpu_model_words(model, state->words);
     if (model->vendor)
         memcpy(state->vendor, model->vendor, 12);
     set_default_model_id(state);
@@ -63,6 +63,7 @@ static void apply_model(struct cpu_state *state)
     state->values[P_MIN_LEVEL].number = model->level;
     state->values[P_MIN_XLEVEL].number = model->xlevel;
     state->values[P_PMU].number = state_max(state);
+    state->values[P_LEGACY_CACHE].number = !model->caches;
 }
 
 /* Models host and max on KVM are the processor itself (M4). */
@@ -129,6 +130,20 @@ static struct cpu_assignment assignment_of(struct cpu_state *state)
                                    state_max(state)};
 }
 
+/* Old machines change a model under the name it had then: qemu64, not qemu64-v1. */
+static bool compat_names(const struct machine_compat *row, const struct cpu_flags *flags)
+{
+    const char *name = row->models;
+    size_t len;
+
+    for (; name && *name; name += len + strspn(name + len, " ")) {
+        len = strcspn(name, " ");
+        if (len == cpu_model_name_len(flags) && !memcmp(name, flags->type, len))
+            return true;
+    }
+    return !name;
+}
+
 static void apply_compat(struct cpu_state *state)
 {
     struct cpu_assignment to = assignment_of(state);
@@ -136,8 +151,7 @@ static void apply_compat(struct cpu_state *state)
 
     for (unsigned i = 0; i < machine_compat_count; i++) {
         const struct machine_compat *row = &machine_compats[i];
-        if (state->machine->type.version > row->last_version ||
-            (row->model && strcmp(row->model, state->model->name)))
+        if (state->machine->type.version > row->last_version || !compat_names(row, state->flags))
             continue;
         cpu_assign(&to, row->name, strlen(row->name), row->value, strlen(row->value), 0, &never);
     }
@@ -162,7 +176,7 @@ static bool apply_globals(struct cpu_state *state)
     for (unsigned i = 0; i < state->machine->global_count; i++) {
         const struct cpu_global *global = &state->machine->globals[i];
 
-        if (state->vcpu == 0 && cpu_model_find(global->driver, global->driver_len))
+        if (state->vcpu == 0 && cpu_model_find(global->driver, global->driver_len, false))
             messages_add(&state->outcome->warnings, 0, "global %.*s.%.*s has invalid class name",
                          SPAN(global->driver, global->driver_len), SPAN(global->name, global->name_len));
         if (global_applies(state, global) && !cpu_assign(&to, global->name, global->name_len, global->value,

@@ -118,7 +118,7 @@ static bool frequency_leaf(const struct cpu_state *state)
 {
     return state_number(state, P_VMWARE_CPUID_FREQ) && state_number(state, P_KVM) && !state->hyperv &&
            state->outcome->tsc_khz &&
-           (state_has(state, FW_80000007_EDX, 8) || state_number(state, P_TSC_FREQUENCY) / 1000);
+           (state_has(state, F_INVTSC) || state_number(state, P_TSC_FREQUENCY) / 1000);
 }
 
 #define APIC_BUS_KHZ 1000000u

@@ -46,6 +46,19 @@ enum feature_word {
     FEATURE_WORDS,
 };
 
+/* Every bit that has a name: F_AVX512F is bit 16 of FW_7_0_EBX. */
+#define FEATURE(id, name, word, bit)                 id = (word)*64 + (bit),
+#define FEATURE_PAIR(id, name, word, bit, id2, bit2) id = (word)*64 + (bit), id2 = (word)*64 + (bit2),
+#define ALIAS(name, id)
+enum feature {
+#include "vmm/cpuid/feature_table.inc"
+};
+#undef FEATURE
+#undef FEATURE_PAIR
+#undef ALIAS
+#define FEATURE_WORD(feature) ((feature) / 64)
+#define FEATURE_BIT(feature)  (1ull << (feature) % 64)
+
 enum cpuid_reg { REG_EAX, REG_EBX, REG_ECX, REG_EDX };
 
 /* Where a word lives: a CPUID register, or a capability MSR. */

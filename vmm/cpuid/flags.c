@@ -302,13 +302,14 @@ void cpu_flags_parse(struct cpu_flags *flags, const char *text, size_t len)
         message_set(&flags->error, CPU_UNKNOWN_MODEL, 0, "-cpu option cannot be empty");
         return;
     }
-    flags->model = cpu_model_find(text, model_len);
+    flags->model = cpu_model_find(text, model_len, false);
+    flags->latest = cpu_model_find(text, model_len, true);
     if (!flags->model) {
         message_set(&flags->error, CPU_UNKNOWN_MODEL, 0, "unable to find CPU model '%.*s'",
                     SPAN(text, model_len));
         return;
     }
-    snprintf(flags->type, sizeof(flags->type), "%.*s-x86_64-cpu", SPAN(text, model_len));
+    snprintf(flags->type, sizeof(flags->type), "%.*s" CPU_TYPE_SUFFIX, SPAN(text, model_len));
     scan.max_model = flags->model->kind == MODEL_MAX || flags->model->kind == MODEL_HOST;
     scan_items(&scan, text, len);
 }

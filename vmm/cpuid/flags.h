@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include "vmm/cpuid/features.h"
 #include "vmm/cpuid/message.h"
 #include "vmm/cpuid/models.h"
@@ -31,11 +32,13 @@ bool cpu_items_next(struct cpu_items *items, struct cpu_item *item);
 /* Where QEMU stops on an error: other errors of the same run come earlier or later (P4, P5, P6). */
 enum cpu_stage { STAGE_LOOKUP, STAGE_CREATE, STAGE_REALIZE };
 
-#define CPU_TYPE_LEN 48
+#define CPU_TYPE_LEN    48
+#define CPU_TYPE_SUFFIX "-x86_64-cpu"
 struct cpu_flags {
-    const struct cpu_model *model; /* NULL: error says why, or help was asked for */
-    char type[CPU_TYPE_LEN];       /* "<model>-x86_64-cpu" */
-    bool help;                     /* the string is "help" or "?" (P2) */
+    const struct cpu_model *model;  /* NULL: error says why, or help was asked for */
+    const struct cpu_model *latest; /* what the name means on microvm (M9) */
+    char type[CPU_TYPE_LEN];        /* "<model>-x86_64-cpu", the model as it was written */
+    bool help;                      /* the string is "help" or "?" (P2) */
     uint32_t items;
     /* What all items together say, last one winning and signs after values (R1 rows 6 to 8). */
     uint64_t touched[FEATURE_WORDS], on[FEATURE_WORDS];
@@ -44,6 +47,12 @@ struct cpu_flags {
     enum cpu_stage stage; /* of error */
     struct message error; /* kind CPU_OK: none */
 };
+
+/* Length of the model's name in flags->type. */
+static inline size_t cpu_model_name_len(const struct cpu_flags *flags)
+{
+    return strlen(flags->type) - strlen(CPU_TYPE_SUFFIX);
+}
 
 /* Total: every byte string of up to 4 GiB gives a result. text must outlive *flags. */
 void cpu_flags_parse(struct cpu_flags *flags, const char *text, size_t len);

@@ -39,12 +39,12 @@ static struct cpuid_regs leaf_1(const struct cpu_state *state)
     uint32_t n = package_threads(state), ecx = word(state, FW_1_ECX);
 
     if (!state_number(state, P_PMU))
-        ecx &= ~(1u << 15); /* pdcm */
+        ecx &= ~(uint32_t)FEATURE_BIT(F_PDCM);
     return (struct cpuid_regs){
         .eax = signature(state),
         .ebx = state->place.apic_id << 24 | (n > 1 ? n << 16 : 0) | 0x0800,
         .ecx = ecx,
-        .edx = word(state, FW_1_EDX) | (n > 1 ? 1u << 28 : 0),
+        .edx = word(state, FW_1_EDX) | (n > 1 ? FEATURE_BIT(F_HT) : 0),
     };
 }
 
@@ -107,7 +107,7 @@ static struct cpuid_regs leaf_1f(const struct cpu_state *state, uint32_t subleaf
 /* Intel PT: the capabilities that QEMU fixes for migration (L12). */
 static struct cpuid_regs leaf_14(const struct cpu_state *state, uint32_t subleaf)
 {
-    if (!state_kvm(state) || !state_has(state, FW_7_0_EBX, 25))
+    if (!state_kvm(state) || !state_has(state, F_INTEL_PT))
         return (struct cpuid_regs){0};
     if (subleaf == 0)
         return (struct cpuid_regs){1, 0xf, 7 | word(state, FW_14_0_ECX), 0};
@@ -117,7 +117,7 @@ static struct cpuid_regs leaf_14(const struct cpu_state *state, uint32_t subleaf
 /* AMX: palette 1 and its multiplier. Intel SDM vol. 1 ch. 18. */
 static struct cpuid_regs leaf_amx(const struct cpu_state *state, uint32_t leaf, uint32_t subleaf)
 {
-    if (!state_has(state, FW_7_0_EDX, 24))
+    if (!state_has(state, F_AMX_TILE))
         return (struct cpuid_regs){0};
     if (leaf == 0x1e)
         return (struct cpuid_regs){.ebx = subleaf == 0 ? 0x4010 : 0};
@@ -131,7 +131,7 @@ static struct cpuid_regs leaf_80000001(const struct cpu_state *state)
     uint32_t ecx = word(state, FW_80000001_ECX);
 
     if (package_threads(state) > 1 && !state_vendor_is(state, VENDOR_INTEL))
-        ecx |= 1u << 1; /* cmp-legacy */
+        ecx |= FEATURE_BIT(F_CMP_LEGACY);
     return (struct cpuid_regs){.eax = signature(state), .ecx = ecx, .edx = word(state, FW_80000001_EDX)};
 }
 
@@ -146,10 +146,10 @@ static struct cpuid_regs leaf_brand(const struct cpu_state *state, uint32_t part
 static struct cpuid_regs leaf_80000008(const struct cpu_state *state)
 {
     uint32_t n = package_threads(state);
-    uint32_t virtual_bits = state_has(state, FW_7_0_ECX, 16) ? 57 : 48;
+    uint32_t virtual_bits = state_has(state, F_LA57) ? 57 : 48;
 
     return (struct cpuid_regs){
-        .eax = state->phys_bits | (state_has(state, FW_80000001_EDX, 29) ? virtual_bits << 8 : 0),
+        .eax = state->phys_bits | (state_has(state, F_LM) ? virtual_bits << 8 : 0),
         .ebx = word(state, FW_80000008_EBX),
         .ecx = n > 1 ? state->layout.pkg_off << 12 | (n - 1) : 0,
     };
@@ -219,7 +219,7 @@ static struct cpuid_regs extended_leaf(const struct cpu_state *state, uint32_t l
     case 0x80000004:
         return leaf_brand(state, leaf - 0x80000002);
     case 0x80000005:
-        return cache_leaf_80000005();
+        return cache_leaf_80000005(state);
     case 0x80000006:
         return cache_leaf_80000006(state);
     case 0x80000007:
@@ -227,7 +227,7 @@ static struct cpuid_regs extended_leaf(const struct cpu_state *state, uint32_t l
     case 0x80000008:
         return leaf_80000008(state);
     case 0x8000000a:
-        if (!state_has(state, FW_80000001_ECX, 2))
+        if (!state_has(state, F_SVM))
             return (struct cpuid_regs){0};
         return (struct cpuid_regs){1, 0x10, 0, word(state, FW_SVM)};
     case 0x8000001d:

@@ -29,37 +29,6 @@ static const struct {
 
 #define UP_TO(major, minor) MACHINE_VERSION(major, minor, 9)
 
-/* Oldest last: QEMU applies newer compatibility first, so that an older one has the last word. */
-const struct machine_compat machine_compats[] = {
-    {UP_TO(6, 1), NULL, "hv-version-id-build", "0x1bbc"},
-    {UP_TO(6, 1), NULL, "hv-version-id-major", "6"},
-    {UP_TO(6, 1), NULL, "hv-version-id-minor", "1"},
-    {UP_TO(6, 0), "qemu64", "family", "6"},
-    {UP_TO(6, 0), "qemu64", "model", "6"},
-    {UP_TO(6, 0), "qemu64", "stepping", "3"},
-    {UP_TO(6, 0), NULL, "x-vendor-cpuid-only", "off"},
-    {UP_TO(5, 1), NULL, "kvm-msi-ext-dest-id", "off"},
-    {UP_TO(3, 1), NULL, "x-intel-pt-auto-level", "off"},
-    {UP_TO(2, 12), NULL, "legacy-cache", "on"},
-    {UP_TO(2, 12), NULL, "topoext", "off"},
-    {UP_TO(2, 10), NULL, "x-hv-max-vps", "0x40"},
-    {UP_TO(2, 8), NULL, "tcg-cpuid", "off"},
-    {UP_TO(2, 8), NULL, "vmware-cpuid-freq", "off"},
-    {UP_TO(2, 7), NULL, "l3-cache", "off"},
-    {UP_TO(2, 7), NULL, "full-cpuid-auto-level", "off"},
-    {UP_TO(2, 6), NULL, "cpuid-0xb", "off"},
-    {UP_TO(2, 4), NULL, "check", "off"},
-    {UP_TO(2, 4), "qemu64", "sse4a", "on"},
-    {UP_TO(2, 4), "qemu64", "abm", "on"},
-    {UP_TO(2, 4), "qemu64", "popcnt", "on"},
-    {UP_TO(2, 3), NULL, "arat", "off"},
-    {UP_TO(2, 3), "qemu64", "min-level", "4"},
-    {UP_TO(2, 3), "kvm64", "min-level", "5"},
-    {UP_TO(2, 2), "kvm64", "vme", "off"},
-    {UP_TO(1, 4), "qemu64", "model", "2"},
-};
-const unsigned machine_compat_count = sizeof(machine_compats) / sizeof(machine_compats[0]);
-
 /* Differences between versions of one family that are no CPU property. */
 static void adapt_to_version(struct machine_type *type)
 {

@@ -30,7 +30,7 @@ bool machine_type_find(const char *name, size_t len, struct machine_type *type);
 /* A property value that an old machine type imposes on every CPU, or on one model (section 15). */
 struct machine_compat {
     uint32_t last_version; /* machines up to this one */
-    const char *model;     /* NULL: all */
+    const char *models;    /* separated by blanks; NULL: all */
     const char *name, *value;
 };
 extern const struct machine_compat machine_compats[];

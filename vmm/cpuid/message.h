@@ -33,7 +33,7 @@ struct message {
     char text[MESSAGE_TEXT];
 };
 
-#define MESSAGES_MAX 64
+#define MESSAGES_MAX 128
 struct messages {
     uint32_t total; /* warnings ever; the first MESSAGES_MAX are in list */
     struct message list[MESSAGES_MAX];

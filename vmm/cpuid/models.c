@@ -1,75 +1,63 @@
-/* QEMU 7.2's CPU models, one row each. QEMU flags specification M3, M7, M10. */
+/* QEMU 7.2's CPU models and how their names are found. QEMU flags specification M3, M7, M9, M10. */
 #include "vmm/cpuid/models.h"
 
 #include <string.h>
 
-#define INTEL "GenuineIntel"
-#define AMD   "AuthenticAMD"
+#define INTEL         "GenuineIntel"
+#define AMD           "AuthenticAMD"
+#define HYGON         "HygonGenuine"
+#define FEATURES(...) ((const uint16_t[]){__VA_ARGS__, FEATURES_END})
 
-const struct cpu_model cpu_models[] = {
-    {
-        .name = "qemu64",
-        .vendor = AMD,
-        .family = 15,
-        .model = 107,
-        .stepping = 1,
-        .level = 0xd,
-        .xlevel = 0x8000000a,
-        .model_id = "QEMU Virtual CPU version 2.5+",
-        .words = {[FW_1_EDX] = 0x078bfbfd,
-                  [FW_1_ECX] = 0x80002001,
-                  [FW_80000001_EDX] = 0x20100800,
-                  [FW_80000001_ECX] = 0x00000005},
-    },
-    {
-        .name = "kvm64",
-        .vendor = INTEL,
-        .family = 15,
-        .model = 6,
-        .stepping = 1,
-        .level = 0xd,
-        .xlevel = 0x80000008,
-        .model_id = "Common KVM processor",
-        .words = {[FW_1_EDX] = 0x078bfbff, [FW_1_ECX] = 0x80002001, [FW_80000001_EDX] = 0x20100800},
-    },
-    {
-        .name = "486",
-        .vendor = INTEL,
-        .family = 4,
-        .model = 8,
-        .stepping = 0,
-        .level = 1,
-        .model_id = "",
-        .words = {[FW_1_EDX] = 0x0000000b, [FW_1_ECX] = 0x80000000},
-    },
-    {.name = "base", .kind = MODEL_BASE, .model_id = ""},
-    {
-        .name = "max",
-        .kind = MODEL_MAX,
-        .vendor = AMD,
-        .family = 15,
-        .model = 107,
-        .stepping = 1,
-        .model_id = "QEMU TCG CPU version 2.5+",
-    },
-    {.name = "host", .kind = MODEL_HOST, .model_id = ""},
-};
+#include "vmm/cpuid/models_data.inc"
+
 const unsigned cpu_model_count = sizeof(cpu_models) / sizeof(cpu_models[0]);
-
-const struct cpu_model_alias cpu_model_aliases[] = {
-    {"qemu64-v1", "qemu64"},
-    {"kvm64-v1", "kvm64"},
-    {"486-v1", "486"},
-};
 const unsigned cpu_model_alias_count = sizeof(cpu_model_aliases) / sizeof(cpu_model_aliases[0]);
 
-const struct cpu_model *cpu_model_find(const char *name, size_t len)
+/* A search in either table: both begin their rows with the name. */
+static const void *row_find(const void *table, unsigned count, size_t size, const char *name, size_t len)
 {
-    for (unsigned i = 0; i < cpu_model_alias_count; i++)
-        if (name_compare(name, len, cpu_model_aliases[i].name) == 0)
-            return cpu_model_find(cpu_model_aliases[i].model, strlen(cpu_model_aliases[i].model));
-    for (unsigned i = 0; i < cpu_model_count; i++)
-        if (name_compare(name, len, cpu_models[i].name) == 0)
-            return &cpu_models[i];
+    unsigned low = 0, high = count;
+
+    while (low < high) {
+        unsigned mid = (low + high) / 2;
+        const char *const *row = (const void *)((const char *)table + mid * size);
+        int order = name_compare(name, len, *row);
+
+        if (order == 0)
+            return row;
+        if (order < 0)
+            high = mid;
+        else
+            low = mid + 1;
+    }
     return NULL;
+}
+static_assert(offsetof(struct cpu_model, name) == 0, "row_find() reads the name there");
+static_assert(offsetof(struct cpu_model_alias, name) == 0, "row_find() reads the name there");
+
+const struct cpu_model *cpu_model_find(const char *name, size_t len, bool latest)
+{
+    const struct cpu_model_alias *alias =
+        row_find(cpu_model_aliases, cpu_model_alias_count, sizeof(*alias), name, len);
+
+    if (alias) {
+        name = latest ? alias->latest : alias->model;
+        len = strlen(name);
+    }
+    return row_find(cpu_models, cpu_model_count, sizeof(struct cpu_model), name, len);
+}
+
+void cpu_model_words(const struct cpu_model *model, uint64_t words[FEATURE_WORDS])
+{
+    const struct cpu_model *row = model;
+
+    memset(words, 0, FEATURE_WORDS * sizeof(words[0]));
+    while (row->version > 1)
+        row--;
+    for (; row <= model; row++) {
+        for (const uint16_t *f = row->without; f && *f != FEATURES_END; f++)
+            words[FEATURE_WORD(*f)] &= ~FEATURE_BIT(*f);
+        for (const uint16_t *f = row->features; f && *f != FEATURES_END; f++)
+            words[FEATURE_WORD(*f)] |= FEATURE_BIT(*f);
+    }
 }

@@ -27,7 +27,7 @@ void state_drop(struct cpu_state *state, enum feature_word word, uint64_t bits, 
 
 /* Bits that no model gets unless they are named in the flags (M6). */
 static const uint64_t never_filled[FEATURE_WORDS] = {
-    [FW_80000001_ECX] = 1u << 22, /* topoext */
+    [FW_80000001_ECX] = FEATURE_BIT(F_TOPOEXT),
     [FW_KVM_HINTS] = ~0ull,
 };
 
@@ -51,32 +51,33 @@ static void fill(struct cpu_state *state)
 
 /* E7: without the first, the second loses these bits. */
 static const struct {
-    uint8_t from_word, from_bit, to_word;
+    uint16_t from; /* enum feature */
+    uint8_t to_word;
     uint64_t to_bits;
 } dependencies[] = {
-    {FW_7_0_EDX, 29, FW_ARCH_CAPABILITIES, ~0ull},
-    {FW_7_0_EDX, 30, FW_CORE_CAPABILITY, ~0ull},
-    {FW_1_ECX, 15, FW_PERF_CAPABILITIES, ~0ull},
-    {FW_1_ECX, 5, FW_VMX_PROCBASED, ~0ull},
-    {FW_1_ECX, 5, FW_VMX_PINBASED, ~0ull},
-    {FW_1_ECX, 5, FW_VMX_EXIT, ~0ull},
-    {FW_1_ECX, 5, FW_VMX_ENTRY, ~0ull},
-    {FW_1_ECX, 5, FW_VMX_MISC, ~0ull},
-    {FW_1_ECX, 5, FW_VMX_BASIC, ~0ull},
-    {FW_80000001_EDX, 29, FW_VMX_ENTRY, 1u << 9}, /* vmx-entry-ia32e-mode */
-    {FW_VMX_PROCBASED, 31, FW_VMX_SECONDARY, ~0ull},
-    {FW_XSAVE, 3, FW_VMX_SECONDARY, 1u << 20},
-    {FW_1_ECX, 30, FW_VMX_SECONDARY, 1u << 11},
-    {FW_7_0_EBX, 10, FW_VMX_SECONDARY, 1u << 12},
-    {FW_7_0_EBX, 14, FW_VMX_EXIT, 1u << 23},
-    {FW_7_0_EBX, 14, FW_VMX_ENTRY, 1u << 16},
-    {FW_7_0_EBX, 18, FW_VMX_SECONDARY, 1u << 16},
-    {FW_7_0_EBX, 25, FW_14_0_ECX, ~0ull},
-    {FW_80000001_EDX, 27, FW_VMX_SECONDARY, 1u << 3},
-    {FW_VMX_SECONDARY, 1, FW_VMX_EPT_VPID, 0xffffffffull},
-    {FW_VMX_SECONDARY, 5, FW_VMX_EPT_VPID, 0xffffffffull << 32},
-    {FW_VMX_SECONDARY, 13, FW_VMX_VMFUNC, ~0ull},
-    {FW_80000001_ECX, 2, FW_SVM, ~0ull},
+    {F_ARCH_CAPABILITIES, FW_ARCH_CAPABILITIES, ~0ull},
+    {F_CORE_CAPABILITY, FW_CORE_CAPABILITY, ~0ull},
+    {F_PDCM, FW_PERF_CAPABILITIES, ~0ull},
+    {F_VMX, FW_VMX_PROCBASED, ~0ull},
+    {F_VMX, FW_VMX_PINBASED, ~0ull},
+    {F_VMX, FW_VMX_EXIT, ~0ull},
+    {F_VMX, FW_VMX_ENTRY, ~0ull},
+    {F_VMX, FW_VMX_MISC, ~0ull},
+    {F_VMX, FW_VMX_BASIC, ~0ull},
+    {F_LM, FW_VMX_ENTRY, FEATURE_BIT(F_VMX_ENTRY_IA32E_MODE)},
+    {F_VMX_SECONDARY_CTLS, FW_VMX_SECONDARY, ~0ull},
+    {F_XSAVES, FW_VMX_SECONDARY, FEATURE_BIT(F_VMX_XSAVES)},
+    {F_RDRAND, FW_VMX_SECONDARY, FEATURE_BIT(F_VMX_RDRAND_EXIT)},
+    {F_INVPCID, FW_VMX_SECONDARY, FEATURE_BIT(F_VMX_INVPCID_EXIT)},
+    {F_MPX, FW_VMX_EXIT, FEATURE_BIT(F_VMX_EXIT_CLEAR_BNDCFGS)},
+    {F_MPX, FW_VMX_ENTRY, FEATURE_BIT(F_VMX_ENTRY_LOAD_BNDCFGS)},
+    {F_RDSEED, FW_VMX_SECONDARY, FEATURE_BIT(F_VMX_RDSEED_EXIT)},
+    {F_INTEL_PT, FW_14_0_ECX, ~0ull},
+    {F_RDTSCP, FW_VMX_SECONDARY, FEATURE_BIT(F_VMX_RDTSCP_EXIT)},
+    {F_VMX_EPT, FW_VMX_EPT_VPID, 0xffffffffull},
+    {F_VMX_VPID, FW_VMX_EPT_VPID, 0xffffffffull << 32},
+    {F_VMX_VMFUNC, FW_VMX_VMFUNC, ~0ull},
+    {F_SVM, FW_SVM, ~0ull},
 };
 
 static void clear_dependent(struct cpu_state *state)
@@ -85,7 +86,7 @@ static void clear_dependent(struct cpu_state *state)
         enum feature_word to = dependencies[i].to_word;
         uint64_t lost = state->words[to] & dependencies[i].to_bits;
 
-        if (!lost || state_has(state, dependencies[i].from_word, dependencies[i].from_bit))
+        if (!lost || state_has(state, dependencies[i].from))
             continue;
         state->outcome->dependent[to] |= lost;
         state->words[to] &= ~lost;
@@ -134,12 +135,12 @@ static void demand_by_words(struct cpu_state *state, uint64_t levels[3])
 /* Intel PT needs a leaf that machines up to 3.1 do not add by themselves. */
 static void settle_intel_pt(struct cpu_state *state, uint64_t levels[3])
 {
-    if (!state_has(state, FW_7_0_EBX, 25))
+    if (!state_has(state, F_INTEL_PT))
         return;
     if (state_number(state, P_INTEL_PT_AUTO_LEVEL))
         demand(&levels[0], 0x14);
     else if (levels[0] < 0x14)
-        state_drop(state, FW_7_0_EBX, 1u << 25,
+        state_drop(state, FW_7_0_EBX, FEATURE_BIT(F_INTEL_PT),
                    state_number(state, P_CHECK) || state_number(state, P_ENFORCE),
                    "Intel PT need CPUID leaf 0x14, please set by \"-cpu ...,intel-pt=on,min-level=0x14\"");
 }
@@ -165,9 +166,9 @@ static void settle_levels(struct cpu_state *state)
         settle_intel_pt(state, levels);
         if (state->machine->topology.dies > 1 && (state_vendor_is(state, VENDOR_INTEL) || !vendor_only))
             demand(&levels[0], 0x1f);
-        if (state_has(state, FW_80000001_ECX, 2))
+        if (state_has(state, F_SVM))
             demand(&levels[1], 0x8000000a);
-        if (state_has(state, FW_7_0_EBX, 2))
+        if (state_has(state, F_SGX))
             demand(&levels[0], 0x12);
     }
     state->level = chosen(state_number(state, P_LEVEL), levels[0]);
@@ -232,8 +233,8 @@ static bool settle_phys_bits(struct cpu_state *state)
         messages_add(&state->outcome->warnings, state->values[P_PHYS_BITS].at,
                      "Host physical bits (%u) does not match phys-bits property (%u)", host, bits);
     }
-    if (!state_has(state, FW_80000001_EDX, 29)) {
-        state->phys_bits = state_has(state, FW_1_EDX, 17) ? 36 : 32;
+    if (!state_has(state, F_LM)) {
+        state->phys_bits = state_has(state, F_PSE36) ? 36 : 32;
         return !user ||
                refuse(state, CPU_REFUSED, P_PHYS_BITS, "phys-bits is not user-configurable in 32 bit");
     }
@@ -253,9 +254,10 @@ static bool check_machine(struct cpu_state *state)
         return refuse(state, CPU_REFUSED, P_NONE, "CPU model 'host' requires KVM or HVF");
     if (!settle_phys_bits(state))
         return false;
-    if (!state_number(state, P_LEGACY_CACHE)) {
+    if (!state_number(state, P_LEGACY_CACHE) && !state->model->caches) {
         message_set(&state->outcome->error, CPU_REFUSED, state->values[P_LEGACY_CACHE].at,
-                    "CPU model '%s' doesn't support legacy-cache=off", state->model->name);
+                    "CPU model '%.*s' doesn't support legacy-cache=off",
+                    (int)cpu_model_name_len(state->flags), state->flags->type);
         return false;
     }
     if (state->vcpu == 0 && state_kvm(state) && state->machine->irqchip == IRQCHIP_NONE) {
@@ -264,7 +266,7 @@ static bool check_machine(struct cpu_state *state)
                      "Do not use kernel-irqchip except for the -M isapc machine type.");
     }
     if (state->vcpu == 0 && state_vendor_is(state, VENDOR_AMD) && t->threads > 1 &&
-        !state_has(state, FW_80000001_ECX, 22))
+        !state_has(state, F_TOPOEXT))
         messages_add(&state->outcome->warnings, 0,
                      "This family of AMD CPU doesn't support hyperthreading(%u)\n"
                      "Please configure -smp options properly or try enabling topoext feature.",
@@ -302,7 +304,7 @@ static bool check_kernel(struct cpu_state *state)
     if (state->outcome->enforce_pv && !state->host->extensions[EXT_ENFORCE_PV_FEATURE_CPUID])
         return refuse(state, CPU_QEMU_ABORTS, P_KVM_ENFORCE,
                       "failed to enable KVM_CAP_ENFORCE_PV_FEATURE_CPUID: Invalid argument");
-    if (state->machine->irqchip == IRQCHIP_NONE && state_has(state, FW_KVM, 14))
+    if (state->machine->irqchip == IRQCHIP_NONE && state_has(state, F_KVM_ASYNCPF_INT))
         return refuse(state, CPU_QEMU_ABORTS, P_NONE, "error: failed to set MSR 0x4b564d06 to 0x0");
     return true;
 }

@@ -29,9 +29,9 @@ static inline uint64_t state_number(const struct cpu_state *state, enum property
 {
     return state->values[id].number;
 }
-static inline bool state_has(const struct cpu_state *state, enum feature_word word, unsigned bit)
+static inline bool state_has(const struct cpu_state *state, enum feature feature)
 {
-    return state->words[word] >> bit & 1;
+    return state->words[FEATURE_WORD(feature)] & FEATURE_BIT(feature);
 }
 static inline bool state_kvm(const struct cpu_state *state)
 {
@@ -64,7 +64,7 @@ struct cpuid_regs xsave_leaf(const struct cpu_state *state, uint32_t subleaf);
 /* cache.c: leaves 2, 4, 80000005, 80000006, 8000001D. */
 struct cpuid_regs cache_leaf_2(const struct cpu_state *state);
 struct cpuid_regs cache_leaf_4(const struct cpu_state *state, uint32_t subleaf);
-struct cpuid_regs cache_leaf_80000005(void);
+struct cpuid_regs cache_leaf_80000005(const struct cpu_state *state);
 struct cpuid_regs cache_leaf_80000006(const struct cpu_state *state);
 struct cpuid_regs cache_leaf_8000001d(const struct cpu_state *state, uint32_t subleaf);
 /* entries.c: the list in QEMU's order (section 14). */

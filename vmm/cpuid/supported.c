@@ -18,11 +18,11 @@ static const uint64_t tcg_words[FEATURE_WORDS] = {
 
 /* What QEMU adds to the kernel's words whatever the kernel says. */
 static const uint64_t kvm_additions[FEATURE_WORDS] = {
-    [FW_1_EDX] = 1u << 7 | 1u << 12 | 1u << 14 | 1u << 16, /* mce, mtrr, mca, pat */
-    [FW_1_ECX] = 1u << 31,                                 /* hypervisor */
-    [FW_6_EAX] = 1u << 2,                                  /* arat */
-    [FW_80000001_ECX] = 1u << 22,                          /* topoext */
-    [FW_KVM_HINTS] = 1u << 0,                              /* kvm-hint-dedicated */
+    [FW_1_EDX] = FEATURE_BIT(F_MCE) | FEATURE_BIT(F_MTRR) | FEATURE_BIT(F_MCA) | FEATURE_BIT(F_PAT),
+    [FW_1_ECX] = FEATURE_BIT(F_HYPERVISOR),
+    [FW_6_EAX] = FEATURE_BIT(F_ARAT),
+    [FW_80000001_ECX] = FEATURE_BIT(F_TOPOEXT),
+    [FW_KVM_HINTS] = FEATURE_BIT(F_KVM_HINT_DEDICATED),
 };
 
 struct cpuid_regs supported_regs(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf)
@@ -57,12 +57,12 @@ static uint64_t adapt_to_irqchip(uint64_t bits, const struct cpuid_supported *ho
     bool in_kernel = irqchip != IRQCHIP_NONE;
 
     if (word == FW_1_ECX) {
-        bits = in_kernel ? bits : bits & ~(1ull << 21); /* x2apic */
+        bits = in_kernel ? bits : bits & ~FEATURE_BIT(F_X2APIC);
         if (in_kernel && host->extensions[EXT_TSC_DEADLINE_TIMER])
-            bits |= 1u << 24;
+            bits |= FEATURE_BIT(F_TSC_DEADLINE);
     } else if (word == FW_KVM) {
-        bits = in_kernel ? bits : bits & ~(1ull << 7);            /* kvm-pv-unhalt */
-        bits = irqchip == IRQCHIP_SPLIT ? bits | 1u << 15 : bits; /* kvm-msi-ext-dest-id */
+        bits = in_kernel ? bits : bits & ~FEATURE_BIT(F_KVM_PV_UNHALT);
+        bits = irqchip == IRQCHIP_SPLIT ? bits | FEATURE_BIT(F_KVM_MSI_EXT_DEST_ID) : bits;
     }
     return bits;
 }

@@ -6,18 +6,19 @@
 #define X87_AND_SSE      3u /* in the first 0x240 bytes, and never off */
 
 static const struct {
-    uint8_t number, word, bit;
+    uint8_t number;
+    uint16_t feature;
     uint32_t size, offset; /* of the standard format; TCG knows no offset for AMX */
 } components[] = {
-    {2, FW_1_ECX, 28, 0x100, 0x240},   /* AVX */
-    {3, FW_7_0_EBX, 14, 0x40, 0x3c0},  /* BNDREGS */
-    {4, FW_7_0_EBX, 14, 0x40, 0x400},  /* BNDCSR */
-    {5, FW_7_0_EBX, 16, 0x40, 0x440},  /* opmask */
-    {6, FW_7_0_EBX, 16, 0x200, 0x480}, /* ZMM_Hi256 */
-    {7, FW_7_0_EBX, 16, 0x400, 0x680}, /* Hi16_ZMM */
-    {9, FW_7_0_ECX, 3, 8, 0xa80},      /* PKRU */
-    {17, FW_7_0_EDX, 24, 0x40, 0},     /* XTILECFG */
-    {18, FW_7_0_EDX, 24, 0x2000, 0},   /* XTILEDATA */
+    {2, F_AVX, 0x100, 0x240},     /* AVX */
+    {3, F_MPX, 0x40, 0x3c0},      /* BNDREGS */
+    {4, F_MPX, 0x40, 0x400},      /* BNDCSR */
+    {5, F_AVX512F, 0x40, 0x440},  /* opmask */
+    {6, F_AVX512F, 0x200, 0x480}, /* ZMM_Hi256 */
+    {7, F_AVX512F, 0x400, 0x680}, /* Hi16_ZMM */
+    {9, F_PKU, 8, 0xa80},         /* PKRU */
+    {17, F_AMX_TILE, 0x40, 0},    /* XTILECFG */
+    {18, F_AMX_TILE, 0x2000, 0},  /* XTILEDATA */
 };
 #define COMPONENTS (sizeof(components) / sizeof(components[0]))
 
@@ -25,10 +26,10 @@ uint64_t xsave_components(const struct cpu_state *state)
 {
     uint64_t mask = X87_AND_SSE;
 
-    if (!state_has(state, FW_1_ECX, 26))
+    if (!state_has(state, F_XSAVE))
         return 0;
     for (size_t i = 0; i < COMPONENTS; i++)
-        if (state_has(state, components[i].word, components[i].bit))
+        if (state_has(state, components[i].feature))
             mask |= 1ull << components[i].number;
     return mask;
 }
@@ -80,7 +81,7 @@ struct cpuid_regs xsave_leaf(const struct cpu_state *state, uint32_t subleaf)
 {
     uint32_t size;
 
-    if (!state_has(state, FW_1_ECX, 26))
+    if (!state_has(state, F_XSAVE))
         return (struct cpuid_regs){0};
     if (subleaf == 0) {
         size = area_size(state, false);

@@ -1,0 +1,487 @@
+/* Writes vmm/cpuid/models_data.inc from a real QEMU: definitions over QMP, caches from a TCG guest. QEMU flags
+ * specification M9, M10, L18. Usage: build/dev/bin/gen_models >vmm/cpuid/models_data.inc; test_models compares. */
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "diff/machine/machine.h"
+#include "tests/qemu_query.h"
+#include "vmm/cpuid/models.h"
+
+#define ROWS_MAX   160
+#define COLUMNS    118
+#define FEATURES_N (FEATURE_WORDS * 64)
+
+static const char *const ids[FEATURES_N] = {
+#define FEATURE(id, name, word, bit)                 [id] = #id,
+#define FEATURE_PAIR(id, name, word, bit, id2, bit2) [id] = #id, [id2] = #id2,
+#define ALIAS(name, id)
+#include "vmm/cpuid/feature_table.inc"
+};
+
+/* TCG turns vme off in every model before anybody can ask. These, and no others, never had it: so says a QEMU on KVM,
+ * which test_models asks where there is one. */
+static const char *const without_vme[] = {"qemu32-v1", "qemu64-v1"};
+
+/* Features that hide others while they are off (E7): each is asked for with all the others on. */
+static const uint16_t revealing[] = {
+    F_ARCH_CAPABILITIES,
+    F_CORE_CAPABILITY,
+    F_PDCM,
+    F_VMX,
+    F_LM,
+    F_VMX_SECONDARY_CTLS,
+    F_XSAVES,
+    F_RDRAND,
+    F_INVPCID,
+    F_MPX,
+    F_RDSEED,
+    F_INTEL_PT,
+    F_RDTSCP,
+    F_VMX_EPT,
+    F_VMX_VPID,
+    F_VMX_VMFUNC,
+    F_SVM,
+};
+#define REVEALING (sizeof(revealing) / sizeof(revealing[0]))
+
+struct row {
+    char name[40], vendor[13], model_id[64];
+    bool own_caches;
+    enum model_kind kind;
+    unsigned version, family, model, stepping;
+    uint32_t level, xlevel;
+    uint64_t words[FEATURE_WORDS];
+    struct cpu_caches caches;
+    const char *caches_name;
+};
+
+static _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static _Noreturn void fail(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("gen_models: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    exit(3);
+}
+
+static const char *name_of(uint16_t feature)
+{
+    return feature_bit_name(FEATURE_WORD(feature), feature % 64);
+}
+
+/* The definition's properties with all revealing features on but one (or none). */
+static cJSON *reveal(struct qemu_query *qemu, const char *model, int but)
+{
+    cJSON *changes = cJSON_CreateObject(), *props;
+    char why[QMP_ERROR];
+
+    for (unsigned i = 0; i < REVEALING; i++)
+        if (revealing[i] != but)
+            cJSON_AddBoolToObject(changes, name_of(revealing[i]), true);
+    props = qemu_query_model(qemu, model, changes, why);
+    if (!props)
+        fail("%s: %s", model, why);
+    return props;
+}
+
+static bool is_on(const cJSON *props, const char *name)
+{
+    return cJSON_IsTrue(cJSON_GetObjectItem(props, name));
+}
+
+static void set_bits(struct row *row, const struct feature_name *feature, const cJSON *props)
+{
+    row->words[feature->word] &= ~feature->bits;
+    if (is_on(props, feature->name))
+        row->words[feature->word] |= feature->bits;
+}
+
+static void read_features(struct row *row, struct qemu_query *qemu)
+{
+    cJSON *props = reveal(qemu, row->name, -1);
+
+    for (unsigned i = 0; i < feature_name_count; i++)
+        if (!feature_names[i].alias)
+            set_bits(row, &feature_names[i], props);
+    cJSON_Delete(props);
+    for (unsigned i = 0; i < REVEALING; i++) {
+        const char *name = name_of(revealing[i]);
+
+        props = reveal(qemu, row->name, revealing[i]);
+        set_bits(row, feature_find(name, strlen(name)), props);
+        cJSON_Delete(props);
+    }
+    row->words[FW_1_EDX] |= FEATURE_BIT(F_VME);
+    for (unsigned i = 0; i < sizeof(without_vme) / sizeof(without_vme[0]); i++)
+        if (!strcmp(row->name, without_vme[i]))
+            row->words[FW_1_EDX] &= ~FEATURE_BIT(F_VME);
+}
+
+static uint32_t number(const cJSON *props, const char *name)
+{
+    return (uint32_t)cJSON_GetNumberValue(cJSON_GetObjectItem(props, name));
+}
+
+static void copy_text(char *to, size_t size, const cJSON *props, const char *name)
+{
+    snprintf(to, size, "%s", cJSON_GetStringValue(cJSON_GetObjectItem(props, name)));
+}
+
+static void read_identity(struct row *row, struct qemu_query *qemu)
+{
+    cJSON *changes = cJSON_CreateObject(), *props;
+    char why[QMP_ERROR];
+
+    cJSON_AddBoolToObject(changes, "full-cpuid-auto-level", false); /* or features raise the level */
+    props = qemu_query_model(qemu, row->name, changes, why);
+    if (!props)
+        fail("%s: %s", row->name, why);
+    copy_text(row->vendor, sizeof(row->vendor), props, "vendor");
+    copy_text(row->model_id, sizeof(row->model_id), props, "model-id");
+    row->family = number(props, "family");
+    row->model = number(props, "model");
+    row->stepping = number(props, "stepping");
+    if (row->kind == MODEL_NAMED) {
+        row->level = number(props, "min-level");
+        row->xlevel = number(props, "min-xlevel");
+    }
+    row->own_caches = !is_on(props, "legacy-cache");
+    cJSON_Delete(props);
+}
+
+/* "EPYC-v2" is 2; a name without a version is none of the rows but base, host and max. */
+static unsigned version_of(const char *name)
+{
+    const char *at = strrchr(name, '-');
+
+    return at && at[1] == 'v' && isdigit((unsigned char)at[2]) && !at[3] ? (unsigned)(at[2] - '0') : 0;
+}
+
+static enum model_kind kind_of(const char *name)
+{
+    return !strcmp(name, "base")   ? MODEL_BASE
+           : !strcmp(name, "max")  ? MODEL_MAX
+           : !strcmp(name, "host") ? MODEL_HOST
+                                   : MODEL_NAMED;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct row *)a)->name, ((const struct row *)b)->name);
+}
+
+static unsigned read_rows(struct row *rows, struct qemu_query *qemu, const cJSON *models)
+{
+    unsigned count = 0;
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, models)
+    {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(item, "name"));
+        struct row *row = &rows[count];
+
+        if (kind_of(name) == MODEL_NAMED && !version_of(name))
+            continue;
+        if (count == ROWS_MAX)
+            fail("more than %u models", ROWS_MAX);
+        snprintf(row->name, sizeof(row->name), "%s", name);
+        row->kind = kind_of(name);
+        row->version = version_of(name);
+        if (row->kind == MODEL_NAMED || row->kind == MODEL_MAX)
+            read_identity(row, qemu);
+        if (row->kind == MODEL_NAMED)
+            read_features(row, qemu);
+        count++;
+    }
+    qsort(rows, count, sizeof(*rows), by_name);
+    return count;
+}
+
+/* What the guest reads, in this order. The vendor is changed for it: AMD's own shows no leaf 2. */
+static const uint32_t cache_leaves[][2] = {{2, 0},          {0x80000005, 0}, {0x80000006, 0}, {0x8000001d, 0},
+                                           {0x8000001d, 1}, {0x8000001d, 2}, {0x8000001d, 3}};
+#define CACHE_LEAVES (sizeof(cache_leaves) / sizeof(cache_leaves[0]))
+
+static struct cache cache_of(const uint64_t geometry[4], uint32_t amd, uint32_t descriptor)
+{
+    if (geometry[1] % (1 << 22) != 63)
+        fail("a cache whose lines are not 64 bytes, or with partitions");
+    return (struct cache){.ways = (uint16_t)((geometry[1] >> 22) + 1),
+                          .sets = (uint32_t)geometry[2] + 1,
+                          .descriptor = descriptor & 0xff,
+                          .lines_per_tag = amd >> 8 & 0xf,
+                          .self_init = geometry[0] >> 8 & 1,
+                          .no_invd_sharing = geometry[3] & 1,
+                          .inclusive = geometry[3] >> 1 & 1,
+                          .complex_indexing = geometry[3] >> 2 & 1};
+}
+
+static void read_caches(struct row *row, struct machine *machine)
+{
+    char cpu[96];
+    struct run_item item = {
+        .flags = {.name = row->name, .cpu = cpu, .machine = "pc", .smp = "1", .memory = "64M"},
+        .program_count = 1};
+    struct run_result result;
+    const struct outcome *o;
+    struct program program;
+
+    snprintf(cpu, sizeof(cpu), "%.39s,vendor=GenuineIntel,check=off", row->name);
+    program_init(&program);
+    for (unsigned i = 0; i < CACHE_LEAVES; i++)
+        program_add(&program,
+                    &(struct action){.op = OP_CPUID,
+                                     .args = {{.value = cache_leaves[i][0]}, {.value = cache_leaves[i][1]}}});
+    item.programs = &program;
+    if (machine_run(machine, &item, 1, &result) || *result.error ||
+        result.transcripts[0].count != CACHE_LEAVES)
+        fail("%s: %s", row->name, result.error);
+    o = result.transcripts[0].outcomes;
+    row->caches.l1d = cache_of(o[3].regs, (uint32_t)o[1].regs[2], (uint32_t)(o[0].regs[3] >> 16));
+    row->caches.l1i = cache_of(o[4].regs, (uint32_t)o[1].regs[3], (uint32_t)(o[0].regs[3] >> 8));
+    row->caches.l2 = cache_of(o[5].regs, (uint32_t)o[2].regs[2], (uint32_t)o[0].regs[3]);
+    row->caches.l3 = cache_of(o[6].regs, (uint32_t)o[2].regs[3], (uint32_t)o[0].regs[2]);
+    run_result_free(&result, 1);
+    program_free(&program);
+}
+
+static void read_all_caches(struct row *rows, unsigned count)
+{
+    struct machine *machine;
+    char why[240];
+
+    if (machine_open(&machine, MACHINE_QEMU_TCG, NEED_CPUID, NULL, NULL, why))
+        fail("%s", why);
+    for (unsigned i = 0; i < count; i++)
+        if (rows[i].own_caches)
+            read_caches(&rows[i], machine);
+    machine_close(machine);
+}
+
+/* "EPYC-Rome-v2" shows the caches of EPYC_ROME. */
+static void print_caches_name(const char *model)
+{
+    for (const char *c = model; *c && strcmp(c + 1, strrchr(model, '-') + 1); c++)
+        putchar(*c == '-' ? '_' : tolower((unsigned char)*c));
+}
+
+static void print_cache(const char *level, const struct cache *c)
+{
+    printf("    .%s = {.ways = %u, .sets = %u, .descriptor = 0x%02x, .lines_per_tag = %u%s%s%s%s},\n", level,
+           c->ways, c->sets, c->descriptor, c->lines_per_tag, c->self_init ? ", .self_init = true" : "",
+           c->no_invd_sharing ? ", .no_invd_sharing = true" : "", c->inclusive ? ", .inclusive = true" : "",
+           c->complex_indexing ? ", .complex_indexing = true" : "");
+}
+
+static bool same_cache(const struct cache *a, const struct cache *b)
+{
+    return a->ways == b->ways && a->sets == b->sets && a->descriptor == b->descriptor &&
+           a->lines_per_tag == b->lines_per_tag && a->self_init == b->self_init &&
+           a->no_invd_sharing == b->no_invd_sharing && a->inclusive == b->inclusive &&
+           a->complex_indexing == b->complex_indexing;
+}
+
+static bool same_caches(const struct cpu_caches *a, const struct cpu_caches *b)
+{
+    return same_cache(&a->l1d, &b->l1d) && same_cache(&a->l1i, &b->l1i) && same_cache(&a->l2, &b->l2) &&
+           same_cache(&a->l3, &b->l3);
+}
+
+/* Each set once, under the name of the first model that has it. */
+static void print_caches(struct row *rows, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const struct cpu_caches *caches = &rows[i].caches;
+
+        if (!rows[i].own_caches)
+            continue;
+        for (unsigned k = 0; k < i && !rows[i].caches_name; k++)
+            if (rows[k].own_caches && same_caches(&rows[k].caches, caches))
+                rows[i].caches_name = rows[k].caches_name;
+        if (rows[i].caches_name)
+            continue;
+        rows[i].caches_name = rows[i].name;
+        printf("static const struct cpu_caches ");
+        print_caches_name(rows[i].name);
+        printf("_caches = {\n");
+        print_cache("l1d", &caches->l1d);
+        print_cache("l1i", &caches->l1i);
+        print_cache("l2", &caches->l2);
+        print_cache("l3", &caches->l3);
+        printf("};\n");
+    }
+}
+
+/* A list of features, word by word, each on lines of its own. */
+static void print_features(const char *member, const uint64_t words[FEATURE_WORDS])
+{
+    int column = 0;
+
+    printf("        .%s = FEATURES(", member);
+    for (unsigned f = 0, last_word = FEATURE_WORDS; f < FEATURES_N; f++) {
+        if (!(words[FEATURE_WORD(f)] & FEATURE_BIT(f)))
+            continue;
+        if (!ids[f])
+            fail("bit %u of word %u has no name", f % 64, f / 64);
+        if (FEATURE_WORD(f) != last_word || column + 2 + (int)strlen(ids[f]) > COLUMNS)
+            column = printf("%s\n            %s", last_word == FEATURE_WORDS ? "" : ",", ids[f]) - 2;
+        else
+            column += printf(", %s", ids[f]);
+        last_word = FEATURE_WORD(f);
+    }
+    printf("),\n");
+}
+
+static bool any(const uint64_t words[FEATURE_WORDS])
+{
+    for (unsigned w = 0; w < FEATURE_WORDS; w++)
+        if (words[w])
+            return true;
+    return false;
+}
+
+static const char *vendor_macro(const char *vendor)
+{
+    static const char *const vendors[][2] = {
+        {"GenuineIntel", "INTEL"}, {"AuthenticAMD", "AMD"}, {"HygonGenuine", "HYGON"}};
+
+    for (unsigned i = 0; i < sizeof(vendors) / sizeof(vendors[0]); i++)
+        if (!strcmp(vendor, vendors[i][0]))
+            return vendors[i][1];
+    fail("a vendor without a name in models.c: %s", vendor);
+}
+
+static void print_identity(const struct row *row)
+{
+    printf("        .vendor = %s, .family = %u, .model = %u, .stepping = %u", vendor_macro(row->vendor),
+           row->family, row->model, row->stepping);
+    if (row->level)
+        printf(", .level = 0x%x", row->level);
+    if (row->xlevel)
+        printf(", .xlevel = 0x%x", row->xlevel);
+    printf(",\n        .model_id = \"%s\",\n", row->model_id);
+    if (row->own_caches) {
+        printf("        .caches = &");
+        print_caches_name(row->caches_name);
+        printf("_caches,\n");
+    }
+}
+
+static void print_changes(const struct row *row, const struct row *before)
+{
+    uint64_t added[FEATURE_WORDS], removed[FEATURE_WORDS];
+
+    for (unsigned w = 0; w < FEATURE_WORDS; w++) {
+        added[w] = row->words[w] & ~before->words[w];
+        removed[w] = before->words[w] & ~row->words[w];
+    }
+    if (any(added))
+        print_features("features", added);
+    if (any(removed))
+        print_features("without", removed);
+}
+
+static void print_row(const struct row *row)
+{
+    static const char *const kinds[] = {[MODEL_BASE] = "BASE", [MODEL_MAX] = "MAX", [MODEL_HOST] = "HOST"};
+
+    printf("    {\n        .name = \"%s\"", row->name);
+    if (row->kind != MODEL_NAMED)
+        printf(", .kind = MODEL_%s", kinds[row->kind]);
+    if (row->version)
+        printf(", .version = %u", row->version);
+    printf(",\n");
+    if (row->kind == MODEL_NAMED || row->kind == MODEL_MAX)
+        print_identity(row);
+    else
+        printf("        .model_id = \"\",\n");
+    if (row->version == 1)
+        print_features("features", row->words);
+    else if (row->version)
+        print_changes(row, row - 1);
+    printf("    },\n");
+}
+
+struct alias {
+    const char *name, *model, *latest;
+};
+
+static int by_alias(const void *a, const void *b)
+{
+    return strcmp(((const struct alias *)a)->name, ((const struct alias *)b)->name);
+}
+
+static const char *alias_of(const cJSON *models, const char *name)
+{
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, models)
+    {
+        if (!strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(item, "name")), name))
+            return cJSON_GetStringValue(cJSON_GetObjectItem(item, "alias-of"));
+    }
+    return NULL;
+}
+
+static void print_aliases(const cJSON *models, const cJSON *on_microvm)
+{
+    struct alias aliases[ROWS_MAX];
+    unsigned count = 0;
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, models)
+    {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(item, "name"));
+        if (alias_of(models, name) && count < ROWS_MAX)
+            aliases[count++] = (struct alias){name, alias_of(models, name), alias_of(on_microvm, name)};
+    }
+    qsort(aliases, count, sizeof(aliases[0]), by_alias);
+    printf("\nconst struct cpu_model_alias cpu_model_aliases[] = {\n");
+    for (unsigned i = 0; i < count; i++)
+        printf("    {\"%s\", \"%s\", \"%s\"},\n", aliases[i].name, aliases[i].model, aliases[i].latest);
+    printf("};\n");
+}
+
+static cJSON *definitions(struct qemu_query *qemu, const char *machine)
+{
+    char why[QMP_ERROR];
+    cJSON *models = NULL;
+
+    if (!qemu_query_open(qemu, machine, "tcg", why))
+        models = qemu_query_models(qemu, why);
+    if (!models)
+        fail("%s", why);
+    return models;
+}
+
+int main(void)
+{
+    static struct row rows[ROWS_MAX];
+    struct qemu_query qemu, microvm;
+    cJSON *models = definitions(&qemu, "pc"), *latest = definitions(&microvm, "microvm");
+    unsigned count = read_rows(rows, &qemu, models);
+
+    read_all_caches(rows, count);
+    printf(
+        "/* Every CPU model of QEMU %s,\n"
+        " * as defined, before accelerator and machine change it. Generated, not edited:\n"
+        " *     build/dev/bin/gen_models >vmm/cpuid/models_data.inc\n"
+        " * test_models compares. Definitions: query-cpu-model-expansion; caches: CPUID in a TCG guest. */\n\n",
+        qemu.qmp.version);
+    print_caches(rows, count);
+    printf("\nconst struct cpu_model cpu_models[] = {\n");
+    for (unsigned i = 0; i < count; i++)
+        print_row(&rows[i]);
+    printf("};\n");
+    print_aliases(models, latest);
+    cJSON_Delete(models);
+    cJSON_Delete(latest);
+    qemu_query_close(&qemu);
+    qemu_query_close(&microvm);
+    return fflush(stdout) ? 1 : 0;
+}
