@@ -1,7 +1,6 @@
 /* What a vCPU is asked to be, from the weakest voice to the strongest. QEMU flags specification R1-R3, K1, K8, M2-M8. */
 #include "vmm/cpuid/state.h"
 
-#include <stdio.h>
 #include <string.h>
 
 bool state_vendor_is(const struct cpu_state *state, const char vendor[12])
@@ -30,24 +29,6 @@ static void set_model_id(struct cpu_state *state, const char *text, size_t len)
     memcpy(state->model_id, text, len < sizeof(state->model_id) ? len : sizeof(state->model_id));
 }
 
-/* Machines up to 2.4 put their own version where later ones say 2.5+. */
-static void set_default_model_id(struct cpu_state *state)
-{
-    static const char suffix[] = "2.5+";
-    uint32_t version = state->machine->type.version;
-    size_t len = strlen(state->model->model_id), stem = len - (sizeof(suffix) - 1);
-    char text[64];
-
-    if (version < MACHINE_VERSION(2, 5, 0) && len > sizeof(suffix) &&
-        !strcmp(state->model->model_id + stem, suffix)) {
-        snprintf(text, sizeof(text), "%.*s%u.%u.0", (int)stem, state->model->model_id, version / 1000,
-                 version % 1000 / 10);
-        set_model_id(state, text, strlen(text));
-    } else {
-        set_model_id(state, state->model->model_id, len);
-    }
-}
-
 static void apply_model(struct cpu_state *state)
 {
     const struct cpu_model *model = state->model;
@@ -56,7 +37,7 @@ static void apply_model(struct cpu_state *state)
     cpu_model_words(model, state->words);
     if (model->vendor)
         memcpy(state->vendor, model->vendor, 12);
-    set_default_model_id(state);
+    set_model_id(state, model->model_id, strlen(model->model_id));
     state->values[P_FAMILY].number = model->family;
     state->values[P_MODEL].number = model->model;
     state->values[P_STEPPING].number = model->stepping;
