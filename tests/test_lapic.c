@@ -398,3 +398,34 @@ Test(lapic, more_than_64_vcpus_all_get_a_broadcast) /* known bug KB-10 */
         cr_assert(eq(int, lapic_pending(&f.vm.vcpus[i]), 0x80));
     cr_assert(eq(int, lapic_pending(f.vcpu), -1));
 }
+
+Test(lapic, EOI_5_the_vector_in_service_is_known_from_its_injection_to_any_eoi)
+{
+    FAKE_VM(f);
+    fake_vm_init_smp(&f, 1);
+    cr_assert(eq(int, lapic_isr_known(f.vcpu), -1));
+    lapic_accept(f.vcpu, APIC_FIXED, 0x41, false, true);
+    lapic_take(f.vcpu, 0x41);
+    cr_assert(eq(int, lapic_isr_known(f.vcpu), 0x41));
+    lapic_accept(f.vcpu, APIC_FIXED, 0x52, false, true);
+    lapic_take(f.vcpu, 0x52);
+    cr_assert(eq(int, lapic_isr_known(f.vcpu), 0x52));
+    lapic_eoi(f.vcpu);
+    cr_assert(eq(int, lapic_isr_known(f.vcpu), -1), "0x41 is in service again, but no longer known");
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_ISR + 0x20), 2));
+}
+
+Test(lapic, EOI_6_the_hint_counts_vectors_that_are_never_delivered_and_starts_true)
+{
+    FAKE_VM(f);
+    fake_vm_init_smp(&f, 1);
+    cr_assert(lapic_irr_pending_hint(f.vcpu), "after reset");
+    lapic_accept(f.vcpu, APIC_FIXED, 0x41, false, true);
+    lapic_take(f.vcpu, 0x41);
+    cr_assert(not(lapic_irr_pending_hint(f.vcpu)));
+    lapic_accept(f.vcpu, APIC_FIXED, 5, false, true);
+    cr_assert(lapic_irr_pending_hint(f.vcpu));
+    lapic_accept(f.vcpu, APIC_FIXED, 0x61, false, true);
+    lapic_take(f.vcpu, 0x61);
+    cr_assert(lapic_irr_pending_hint(f.vcpu), "vector 5 is stuck");
+}

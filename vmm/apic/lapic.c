@@ -10,21 +10,21 @@
 
 void lapic_reset(struct vcpu *vcpu, bool init)
 {
+    static const struct lapic at_reset = {
+        .svr = 0xff, .dfr = APIC_DFR_FLAT, .irr_hint = true, .lvt = {[0 ... LVTS - 1] = APIC_LVT_MASKED}};
     struct lapic *apic = &vcpu->apic;
     uint64_t base_msr = LAPIC_GPA | APICBASE_ENABLE | (vcpu->id == 0 ? APICBASE_BSP : 0);
+    bool sipi_pending = init && apic->sipi_pending;
+    uint8_t sipi_vector = init ? apic->sipi_vector : 0;
+    uint32_t id = init ? apic->id : vcpu->apic_id & 0xff;
 
     if (init)
         base_msr = apic->base_msr;
-    *apic = (struct lapic){
-        .base_msr = base_msr,
-        .id = init ? apic->id : vcpu->apic_id & 0xff,
-        .svr = 0xff,
-        .dfr = APIC_DFR_FLAT,
-        .sipi_pending = init && apic->sipi_pending,
-        .sipi_vector = init ? apic->sipi_vector : 0,
-    };
-    for (int i = 0; i < LVTS; i++)
-        apic->lvt[i] = APIC_LVT_MASKED;
+    *apic = at_reset;
+    apic->base_msr = base_msr;
+    apic->id = id;
+    apic->sipi_pending = sipi_pending;
+    apic->sipi_vector = sipi_vector;
     /* KVM's INIT opens LINT0 of the boot CPU for ExtINT; at power-on QEMU masks it again. */
     if (init && vcpu->id == 0 && lapic_in_kernel(vcpu))
         apic->lvt[LINT0] = APIC_MODE(APIC_EXTINT);
@@ -89,8 +89,27 @@ int lapic_pending(const struct vcpu *vcpu)
 
 void lapic_take(struct vcpu *vcpu, uint8_t vector)
 {
-    bit_set(vcpu->apic.irr, vector, false);
-    bit_set(vcpu->apic.isr, vector, true);
+    struct lapic *apic = &vcpu->apic;
+
+    bit_set(apic->irr, vector, false);
+    apic->irr_hint = highest_bit(apic->irr) >= 0;
+    bit_set(apic->isr, vector, true);
+    apic->isr_known = (uint16_t)(vector + 1);
+}
+
+int lapic_isr_known(const struct vcpu *vcpu)
+{
+    return vcpu->apic.isr_known - 1;
+}
+
+bool lapic_irr_pending_hint(const struct vcpu *vcpu)
+{
+    return vcpu->apic.irr_hint;
+}
+
+bool lapic_eoi_exits(const struct vcpu *vcpu, uint8_t vector)
+{
+    return vcpu->apic.tmr[vector / 32] >> vector % 32 & 1;
 }
 
 bool lapic_accept(struct vcpu *target, unsigned mode, uint8_t vector, bool level, bool assert_level)
@@ -104,6 +123,7 @@ bool lapic_accept(struct vcpu *target, unsigned mode, uint8_t vector, bool level
             return false;
         bit_set(apic->tmr, vector, level);
         bit_set(apic->irr, vector, true);
+        apic->irr_hint = true;
         break;
     case APIC_REMOTE_READ:
         if (!lapic_in_kernel(target)) /* QEMU's own APIC knows no such message */
@@ -134,13 +154,14 @@ bool lapic_accept(struct vcpu *target, unsigned mode, uint8_t vector, bool level
     return true;
 }
 
-static void end_of_interrupt(struct vcpu *vcpu)
+void lapic_eoi(struct vcpu *vcpu)
 {
     int vector = highest_bit(vcpu->apic.isr);
 
     if (vector < 0)
         return;
     bit_set(vcpu->apic.isr, (uint8_t)vector, false);
+    vcpu->apic.isr_known = 0;
     vcpu->requests |= REQ_EVENT;
 }
 
@@ -239,7 +260,7 @@ void lapic_write(struct vcpu *vcpu, uint32_t offset, uint32_t value)
         vcpu->requests |= REQ_EVENT;
         break;
     case APIC_EOI:
-        end_of_interrupt(vcpu);
+        lapic_eoi(vcpu);
         break;
     case APIC_LDR:
         apic->ldr = value & 0xff000000;

@@ -27,6 +27,13 @@ bool lapic_accept(struct vcpu *target, unsigned mode, uint8_t vector, bool level
 int lapic_pending(const struct vcpu *vcpu);
 /* The CPU takes it: IRR -> ISR. */
 void lapic_take(struct vcpu *vcpu, uint8_t vector);
+/* End of interrupt, as a write of the register or a PV EOI means it: the highest vector in service, the I/O APIC told. */
+void lapic_eoi(struct vcpu *vcpu);
+/* What PV EOI offers depend on (EOI-5 .. EOI-7): the highest vector in service while it is known, or -1; whether IRR may hold
+ * any vector; whether the I/O APIC wants to hear of this vector's EOI. */
+int lapic_isr_known(const struct vcpu *vcpu);
+bool lapic_irr_pending_hint(const struct vcpu *vcpu);
+bool lapic_eoi_exits(const struct vcpu *vcpu, uint8_t vector);
 /* What the ICR describes, by destination, shorthand and mode (SDM 11.6): sends it from this vCPU. */
 void lapic_send_ipi(struct vcpu *vcpu, uint32_t icr, uint32_t destination);
 

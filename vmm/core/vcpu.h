@@ -95,16 +95,20 @@ struct poll_control {
     uint64_t msr;
 };
 
-/* Local APIC: what issue-level features need now; grows with the timer, IRR/ISR priorities and x2APIC. */
+/* Local APIC, registers and what is behind them. Behaviour: vmm/apic. */
 struct lapic {
     uint64_t base_msr; /* IA32_APIC_BASE: bit 11 enable, bit 10 x2APIC, bit 8 BSP */
-    uint32_t id;       /* as the guest reads it: xAPIC ID 31:24 or the x2APIC ID */
+    uint32_t id;       /* xAPIC ID, 8 bits; in x2APIC mode the guest reads vcpu->apic_id instead */
     uint32_t svr, tpr, ldr, dfr, esr;
     uint64_t icr;
     uint32_t irr[8], isr[8], tmr[8];
     uint32_t lvt[6];
     uint32_t timer_initial, timer_divide;
+    uint64_t timer_due_ns; /* env time of the next expiry, 0: not armed */
     uint64_t tsc_deadline;
+    uint16_t isr_known; /* vector + 1 of the last one taken, until any EOI; 0: none (EOI-5) */
+    bool irr_hint;      /* IRR may hold a vector, deliverable or not (EOI-6) */
+    bool timer_pending; /* expired while its LVT was masked: delivered when that ends, as KVM does */
     bool init_pending, nmi_pending;
     bool sipi_pending;
     uint8_t sipi_vector;

@@ -6,7 +6,7 @@
 #include "vmm/core/vm.h"
 
 #define SNAPSHOT_MAGIC   0x50414e53564d4d31ull
-#define SNAPSHOT_VERSION 1u
+#define SNAPSHOT_VERSION 2u
 
 extern const struct field snapshot_vcpu_fields[]; /* of struct vcpu; its CPUID entries follow */
 extern const size_t snapshot_vcpu_field_count;
