@@ -11,7 +11,7 @@
 #include "diff/execute.h"
 #include "diff/matrix.h"
 #include "diff/present.h"
-#include "diff/report/store.h"
+#include "diff/report/fuzzing.h"
 
 #define LIST_MAX 64
 
@@ -22,7 +22,7 @@ struct list {
 
 struct options {
     struct list cpus, matrices, scenarios;
-    const char *machine, *smp, *memory, *reference, *known, *store;
+    const char *machine, *smp, *memory, *reference, *known, *fuzz, *store;
     struct presentation show;
 };
 
@@ -34,6 +34,7 @@ enum {
     KEY_SMP,
     KEY_REFERENCE,
     KEY_KNOWN,
+    KEY_FUZZ,
     KEY_STORE,
     KEY_JSON,
     KEY_STRICT
@@ -49,6 +50,7 @@ static const struct argp_option argp_options[] = {
     {"reference", KEY_REFERENCE, "WHAT", 0,
      "auto, qemu-kvm, qemu-box, qemu-tcg, recording or recording:FILE (auto)", 3},
     {"known", KEY_KNOWN, "FILE", 0, "known differences (corpora/diff/known-differences)", 3},
+    {"fuzz", KEY_FUZZ, "FILE", 0, "results of pv-fuzz run --json, one a line, for the report", 3},
     {NULL, 'o', "DIR", 0, "write report.html, .json, .junit.xml and .sarif here", 4},
     {"json", KEY_JSON, NULL, 0, "print report.json instead of the table", 4},
     {"strict", KEY_STRICT, NULL, 0, "a stale known difference is a finding", 4},
@@ -92,6 +94,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_KNOWN:
         options->known = arg;
         break;
+    case KEY_FUZZ:
+        options->fuzz = arg;
+        break;
     case 'o':
         options->show.folder = arg;
         break;
@@ -119,16 +124,25 @@ static int out_of_memory(void)
     return EXIT_OURS;
 }
 
+/* A whole file; NULL after a line on stderr. */
+static char *read_input(const char *path, size_t *length)
+{
+    char *text = read_file(path, length);
+
+    if (!text)
+        fprintf(stderr, "pv-diff: cannot read %s: %s\n", path, strerror(errno));
+    return text;
+}
+
 static int add_matrix(struct run *run, const char *path)
 {
     char message[200];
     size_t length;
-    char *text = read_file(path, &length);
+    char *text = read_input(path, &length);
     struct matrix *matrix = calloc(1, sizeof(*matrix));
     int err = text && matrix ? 0 : -ENOMEM;
 
     if (!text) {
-        fprintf(stderr, "pv-diff: cannot read %s: %s\n", path, strerror(errno));
         free(matrix);
         return EXIT_USAGE;
     }
@@ -210,28 +224,46 @@ static char *created_now(void)
     return strdup(text);
 }
 
+static int take_known(struct run *run, const char *path)
+{
+    size_t length;
+
+    run->known = path ? read_input(path, &length) : corpus_known();
+    return run->known ? EXIT_DONE : path ? EXIT_USAGE : out_of_memory();
+}
+
+/* Wrong results are found before machines are started for minutes. */
+static int take_fuzz(struct run *run, const char *path)
+{
+    struct fuzzing fuzzing;
+    char message[200];
+    size_t length = 0;
+    int err;
+
+    run->fuzz = path ? read_input(path, &length) : strdup("");
+    if (!run->fuzz)
+        return path ? EXIT_USAGE : out_of_memory();
+    err = fuzzing_parse(&fuzzing, run->fuzz, length, message);
+    fuzzing_free(&fuzzing);
+    if (err == -EINVAL)
+        fprintf(stderr, "%s: %s\n", path, message);
+    return err == -EINVAL ? EXIT_USAGE : err ? out_of_memory() : EXIT_DONE;
+}
+
 static int prepare(struct run *run, const struct options *options)
 {
-    int status;
+    int status = take_known(run, options->known);
 
-    if (options->known) {
-        size_t length;
-
-        run->known = read_file(options->known, &length);
-        if (!run->known) {
-            fprintf(stderr, "pv-diff: cannot read %s: %s\n", options->known, strerror(errno));
-            return EXIT_USAGE;
-        }
-    } else {
-        run->known = corpus_known();
-    }
+    if (!status)
+        status = take_fuzz(run, options->fuzz);
     run->created = created_now();
     run->version = strdup(PARAVANE_VERSION);
     run->reference = strdup("");
     run->recording = strdup("");
-    if (!run->known || !run->created || !run->version || !run->reference || !run->recording)
-        return out_of_memory();
-    status = add_scenarios(run, options);
+    if (!status && (!run->created || !run->version || !run->reference || !run->recording))
+        status = out_of_memory();
+    if (!status)
+        status = add_scenarios(run, options);
     return status ? status : add_sets(run, options);
 }
 

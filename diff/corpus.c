@@ -84,7 +84,8 @@ static void scenario_name(const char *path, char name[256])
         name[length - 3] = 0;
 }
 
-static int add_file(struct run *run, const char *path)
+/* file: the path to store, empty when the name alone finds it again. */
+static int add_file(struct run *run, const char *path, const char *file)
 {
     struct program_error error = {0};
     char name[256];
@@ -103,7 +104,7 @@ static int add_file(struct run *run, const char *path)
             free(text);
             return EXIT_USAGE;
         }
-    err = run_add_scenario(run, name, text, length, &error);
+    err = run_add_scenario(run, name, file, text, length, &error);
     free(text);
     if (err == -EINVAL)
         fprintf(stderr, "%s:%u:%u: %s\n", path, error.line, error.column, error.message);
@@ -117,11 +118,11 @@ int corpus_add_scenario(struct run *run, const char *name)
     char folder[4096], path[4400];
 
     if (!access(name, F_OK) && !is_folder(name))
-        return add_file(run, name);
+        return add_file(run, name, name);
     if (!strchr(name, '/') && corpus_folder(folder, sizeof(folder))) {
         snprintf(path, sizeof(path), "%s/%.255s.pv", folder, name);
         if (!access(path, F_OK))
-            return add_file(run, path);
+            return add_file(run, path, "");
     }
     fprintf(stderr, "pv-diff: there is no scenario %s: name a file, or one of corpora/diff/*.pv\n", name);
     return EXIT_USAGE;
@@ -155,7 +156,7 @@ int corpus_add_all(struct run *run)
     for (int i = 0; i < count; i++) {
         snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
         if (!status)
-            status = add_file(run, path);
+            status = add_file(run, path, "");
         free(entries[i]);
     }
     free(entries);

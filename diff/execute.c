@@ -212,7 +212,7 @@ static int take_recorded(struct run *run, const struct run *recorded)
     return err;
 }
 
-static int use_recording(struct run *run, const char *file, char why[240])
+static int use_recording(struct run *run, const char *name, const char *file, char why[240])
 {
     struct store *store;
     struct run recorded;
@@ -231,7 +231,7 @@ static int use_recording(struct run *run, const char *file, char why[240])
              recorded.reference, recorded.created);
     free(run->reference);
     free(run->recording);
-    run->reference = strdup("recording");
+    run->reference = strdup(name);
     run->recording = strdup(which);
     run_free(&recorded);
     return err ? err : run->reference && run->recording ? 0 : -ENOMEM;
@@ -245,9 +245,9 @@ static int reference_by_name(struct run *run, const char *name, const struct pro
     if (!strcmp(name, "auto"))
         return use_best_reference(run, progress, why);
     if (!strcmp(name, "recording"))
-        return use_recording(run, NULL, why);
+        return use_recording(run, name, NULL, why);
     if (!strncmp(name, "recording:", 10))
-        return use_recording(run, name + 10, why);
+        return use_recording(run, name, name + 10, why);
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (!strcmp(name, machine_name(kinds[i])))
             return use_reference(run, kinds[i], progress, why);

@@ -201,8 +201,11 @@ int campaign_run(struct campaign *campaign)
     status = watch(campaign, &paths, jobs, start);
     campaign->elapsed_s = now_s() - start;
     campaign->runs = engine_runs(paths.raw);
-    campaign->findings = engine_collect(paths.raw, paths.findings, campaign->target, campaign->first);
-    if (campaign->findings == 0 && (campaign->jobs == 0 || status != 0 || campaign->runs == 0)) {
+    engine_collect(paths.raw, paths.findings, campaign->target, &campaign->found);
+    campaign->first[0] = 0;
+    if (campaign->found.count)
+        path_format(campaign->first, "%s/%s", paths.findings, campaign->found.names[0]);
+    if (campaign->found.count == 0 && (campaign->jobs == 0 || status != 0 || campaign->runs == 0)) {
         fprintf(
             stderr,
             "pv-fuzz run: the engine ended with status %d and no finding; its words are in %s/job-0.log\n",

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdint.h>
 #include "fuzz/catalog.h"
+#include "fuzz/engine_output.h"
 
 enum engine { ENGINE_LIBFUZZER, ENGINE_AFL, ENGINES };
 extern const char *const engine_names[ENGINES];
@@ -15,7 +16,7 @@ struct campaign {
     unsigned seconds, jobs;
     const char *out; /* corpus/, logs and findings/ go there */
     /* results */
-    unsigned findings;    /* files in out/findings that this campaign added */
+    struct found found;   /* files in out/findings */
     char first[PATH_MAX]; /* one of them */
     uint64_t runs;        /* inputs executed by all jobs */
     double elapsed_s;

@@ -53,7 +53,7 @@ static int judge(const struct campaign *campaign)
     char faulty[PATH_MAX], sound[PATH_MAX], log[PATH_MAX + 16];
     bool seen;
 
-    if (campaign->findings == 0) {
+    if (campaign->found.count == 0) {
         printf("demo: the planted fault was NOT found in %.0f s (%llu runs)\n", campaign->elapsed_s,
                (unsigned long long)campaign->runs);
         return STATUS_INTERNAL;

@@ -66,22 +66,52 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static void print_result(const struct campaign *campaign)
 {
     printf("%s: %u findings in %.0f s, %llu runs (%.0f/s, %s, %u jobs)\n", campaign->target,
-           campaign->findings, campaign->elapsed_s, (unsigned long long)campaign->runs,
+           campaign->found.count, campaign->elapsed_s, (unsigned long long)campaign->runs,
            (double)campaign->runs / (campaign->elapsed_s > 0 ? campaign->elapsed_s : 1),
            engine_names[campaign->engine], campaign->jobs);
-    if (campaign->findings == 0)
+    if (campaign->found.count == 0)
         return;
     printf("findings: %s/findings\nreplay: pv-fuzz replay --target %s %s\n", campaign->out, campaign->target,
            campaign->first);
 }
 
+/* As JSON takes it inside "". */
+static void print_escaped(const char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < 0x20)
+            printf("\\u%04x", (unsigned char)*text);
+        else
+            printf("%s%c", *text == '"' || *text == '\\' ? "\\" : "", *text);
+    }
+}
+
+static void print_finding(const struct campaign *campaign, const char *name)
+{
+    char file[PATH_MAX];
+
+    if (!path_format(file, "%s/findings/%s", campaign->out, name))
+        return;
+    printf("{\"file\":\"");
+    print_escaped(file);
+    printf("\",\"replay\":\"pv-fuzz replay --target %s ", campaign->target);
+    print_escaped(file);
+    printf("\"}");
+}
+
+/* One line: campaigns append theirs to a file that `pv-diff run --fuzz` reads. */
 static void print_json(const struct campaign *campaign)
 {
     printf(
         "{\"schema\":\"paravane-fuzz-run-1\",\"target\":\"%s\",\"engine\":\"%s\",\"seconds\":%.1f,\"jobs\":%u,"
-        "\"runs\":%llu,\"findings\":%u}\n",
+        "\"runs\":%llu,\"findings\":%u,\"findings_list\":[",
         campaign->target, engine_names[campaign->engine], campaign->elapsed_s, campaign->jobs,
-        (unsigned long long)campaign->runs, campaign->findings);
+        (unsigned long long)campaign->runs, campaign->found.count);
+    for (unsigned i = 0; i < campaign->found.count && i < FOUND_MAX; i++) {
+        fputs(i ? "," : "", stdout);
+        print_finding(campaign, campaign->found.names[i]);
+    }
+    printf("]}\n");
 }
 
 /* The readable program, what broke and the stack, once, so that a log of the job is enough to start from. */
@@ -136,7 +166,7 @@ int cmd_run(int argc, char **argv)
         print_json(campaign);
     else
         print_result(campaign);
-    if (campaign->findings && !options.json)
+    if (campaign->found.count && !options.json)
         explain(campaign);
-    return campaign->findings ? STATUS_FINDINGS : STATUS_OK;
+    return campaign->found.count ? STATUS_FINDINGS : STATUS_OK;
 }

@@ -106,38 +106,52 @@ static uint64_t hash_bytes(const uint8_t *data, size_t len)
 
 struct collect {
     const char *findings, *target;
-    char *first;
-    unsigned count;
+    struct found *found;
 };
+
+static bool is_kept(const struct found *found, const char *name)
+{
+    for (unsigned i = 0; i < found->count && i < FOUND_MAX; i++)
+        if (!strcmp(found->names[i], name))
+            return true;
+    return false;
+}
+
+static bool write_file(const char *path, const uint8_t *data, size_t len)
+{
+    FILE *file = fopen(path, "wb");
+    bool written = file && fwrite(data, 1, len, file) == len;
+
+    return file && !fclose(file) && written;
+}
 
 static bool collect_one(void *ctx, const char *path)
 {
     struct collect *collect = ctx;
-    char to[PATH_MAX];
+    struct found *found = collect->found;
+    char to[PATH_MAX], name[FOUND_NAME];
     size_t len;
     uint8_t *data = read_file(path, &len);
-    FILE *file;
 
     if (!data)
         return true;
-    if (path_format(to, "%s/%s-%016" PRIx64, collect->findings, collect->target, hash_bytes(data, len))) {
-        file = fopen(to, "wb");
-        if (file && fwrite(data, 1, len, file) == len && collect->count++ == 0)
-            strcpy(collect->first, to);
-        if (file)
-            fclose(file);
+    snprintf(name, sizeof(name), "%.40s-%016" PRIx64, collect->target, hash_bytes(data, len));
+    if (!is_kept(found, name) && path_format(to, "%s/%s", collect->findings, name) &&
+        write_file(to, data, len)) {
+        if (found->count < FOUND_MAX)
+            strcpy(found->names[found->count], name);
+        found->count++;
     }
     free(data);
     return true;
 }
 
-unsigned engine_collect(const char *raw, const char *findings, const char *target, char first[PATH_MAX])
+void engine_collect(const char *raw, const char *findings, const char *target, struct found *found)
 {
-    struct collect collect = {findings, target, first, 0};
+    struct collect collect = {findings, target, found};
 
-    first[0] = 0;
+    found->count = 0;
     visit_artifacts(raw, 2, collect_one, &collect);
-    return collect.count;
 }
 
 /* Sums the number after `key` over the lines of a file that begin with it. */

@@ -3,6 +3,7 @@
 #include <criterion/new/assert.h>
 #include <cjson/cJSON.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,12 +51,13 @@ static void make_run(uint64_t ours, const char *name)
     run.reference = strdup("qemu-box");
     run.recording = strdup("");
     run.known = strdup("");
+    run.fuzz = strdup("");
     snprintf(run.theirs.qemu_version, sizeof(run.theirs.qemu_version), "7.2.22");
     snprintf(run.theirs.kernel_release, sizeof(run.theirs.kernel_release), "6.1.0-1-amd64");
     snprintf(run.theirs.detail, sizeof(run.theirs.detail), "%s", name);
     run.theirs.host.tsc_khz = FIXTURE_KHZ;
     snprintf(run.theirs.host.clocksource, sizeof(run.theirs.host.clocksource), "tsc");
-    cr_assert(eq(int, run_add_scenario(&run, name, text, strlen(text), &error), 0));
+    cr_assert(eq(int, run_add_scenario(&run, name, "", text, strlen(text), &error), 0));
     for (unsigned i = 0; i < 2; i++) {
         char set[200];
 
@@ -327,4 +329,100 @@ Test(report, enforcement_is_read_from_the_flags_as_QEMU_reads_them)
 
         cr_assert(eq(int, run_set_enforced(&set), rows[i].enforced), "%s", rows[i].cpu);
     }
+}
+
+#define FUZZ_LINE                                                                                            \
+    "{\"schema\":\"paravane-fuzz-run-1\",\"target\":\"msr\",\"engine\":\"libfuzzer\",\"seconds\":4.0,"       \
+    "\"jobs\":2,\"runs\":1000,\"findings\":%u,\"findings_list\":[%s]}\n"
+#define FUZZ_FINDING "{\"file\":\"out/x\",\"replay\":\"pv-fuzz replay --target msr " HOSTILE_JSON "\"}"
+#define HOSTILE_JSON "<script>alert(1)</script>\\u001b[2J"
+
+static void set_fuzz(unsigned findings, const char *list)
+{
+    free(run.fuzz);
+    cr_assert(gt(int, asprintf(&run.fuzz, FUZZ_LINE, findings, list), 0));
+}
+
+Test(report, a_fuzz_finding_is_in_every_format_and_in_the_status)
+{
+    void (*const formats[])(const struct report *, struct text *) = {report_html, report_json, report_junit,
+                                                                     report_sarif};
+    struct text terminal = {0};
+
+    make_run(0, "scenario");
+    set_fuzz(3, FUZZ_FINDING);
+    build();
+    cr_assert(eq(int, report_status(&report), 1));
+    cr_assert(eq(u64, report.fuzzing.findings, 3));
+    for (unsigned i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        char *text = render(formats[i]);
+
+        cr_assert(contains(text, "pv-fuzz replay --target msr"), "format %u", i);
+        cr_assert(not(contains(text, "\x1b")), "format %u", i);
+        free(text);
+    }
+    report_terminal(&report, false, &terminal);
+    cr_assert(contains(terminal.bytes, "pv-fuzz replay --target msr"));
+    cr_assert(not(contains(terminal.bytes, "\x1b")));
+    text_free(&terminal);
+    report_free(&report);
+    run_free(&run);
+}
+
+Test(report, fuzzing_that_found_nothing_is_shown_and_no_finding)
+{
+    char *html;
+
+    make_run(0, "scenario");
+    set_fuzz(0, "");
+    build();
+    html = render(report_html);
+    cr_assert(eq(int, report_status(&report), 0));
+    cr_assert(contains(html, "no fuzz finding"));
+    cr_assert(contains(html, "<h2 id=\"fuzzing\">"));
+    free(html);
+    report_free(&report);
+    run_free(&run);
+}
+
+#define REFUSED(name, line, text)                                                                            \
+    Test(fuzzing, name##_is_refused)                                                                         \
+    {                                                                                                        \
+        static const char bytes[] = text;                                                                    \
+        struct fuzzing fuzzing;                                                                              \
+        char message[200] = "";                                                                              \
+                                                                                                             \
+        cr_assert(eq(int, fuzzing_parse(&fuzzing, bytes, sizeof(bytes) - 1, message), -EINVAL));             \
+        cr_assert(contains(message, "line " #line ": "), "%s", message);                                     \
+        fuzzing_free(&fuzzing);                                                                              \
+    }
+#define FUZZ_WITH(seconds, runs, findings, list)                                                             \
+    "{\"schema\":\"paravane-fuzz-run-1\",\"target\":\"msr\",\"engine\":\"e\",\"seconds\":" seconds           \
+    ",\"jobs\":1,\"runs\":" runs ",\"findings\":" findings ",\"findings_list\":" list "}\n"
+REFUSED(no_JSON, 1, "hello\n")
+REFUSED(half_an_object, 3, FUZZ_WITH("1", "1", "0", "[]") "\n{\"schema\":\"paravane")
+REFUSED(two_objects_in_a_line, 1, "{} {}")
+REFUSED(another_schema, 1, "{\"schema\":\"paravane-fuzz-run-2\"}")
+REFUSED(a_zero_byte, 1, "{\"schema\":\0\"}")
+REFUSED(a_negative_count, 1, FUZZ_WITH("1", "-1", "0", "[]"))
+REFUSED(an_infinite_time, 1, FUZZ_WITH("1e999", "1", "0", "[]"))
+REFUSED(a_count_that_a_double_cannot_hold, 1, FUZZ_WITH("1", "1e17", "0", "[]"))
+REFUSED(a_text_for_a_number, 1, FUZZ_WITH("\"1\"", "1", "0", "[]"))
+REFUSED(a_list_longer_than_its_count, 1, FUZZ_WITH("1", "1", "0", "[{\"file\":\"a\",\"replay\":\"b\"}]"))
+REFUSED(a_finding_without_its_replay, 2, "\n" FUZZ_WITH("1", "1", "1", "[{\"file\":\"a\"}]"))
+
+Test(fuzzing, too_many_results_are_refused)
+{
+    static const char line[] = FUZZ_WITH("1", "1", "0", "[]");
+    size_t size = sizeof(line) - 1;
+    char *text = malloc((FUZZING_MAX + 1) * size + 1), message[200];
+    struct fuzzing fuzzing;
+
+    for (unsigned i = 0; i <= FUZZING_MAX; i++)
+        strcpy(text + i * size, line);
+    cr_assert(eq(int, fuzzing_parse(&fuzzing, text, FUZZING_MAX * size, message), 0));
+    fuzzing_free(&fuzzing);
+    cr_assert(eq(int, fuzzing_parse(&fuzzing, text, (FUZZING_MAX + 1) * size, message), -EINVAL));
+    fuzzing_free(&fuzzing);
+    free(text);
 }

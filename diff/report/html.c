@@ -1,6 +1,7 @@
 /* report.html: one file, no network, readable without its script. Guest and QEMU texts are always escaped. */
 #include "diff/report/html.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include "diff/report/digest.h"
 
@@ -19,6 +20,8 @@ static void add_head(const struct report *report, struct text *out)
         style, script);
     text_add(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
     text_format(out, different ? "%u different" : "no difference", different);
+    if (report->fuzzing.findings)
+        text_format(out, ", %" PRIu64 " fuzz findings", report->fuzzing.findings);
     text_add(out, " - paravane</title>\n<style>");
     text_addn(out, page_css, page_css_size);
     text_add(out, "</style></head>\n<body><main>\n");
@@ -33,13 +36,22 @@ static void add_tile(const struct report *report, enum verdict verdict, const ch
                 count ? "" : " zero", anchor, count, label);
 }
 
+static void add_fuzz_verdict(const struct fuzzing *fuzzing, struct text *out)
+{
+    if (fuzzing->findings)
+        text_format(out, ", <a href=\"#fuzzing\">%" PRIu64 " fuzz finding%s</a>", fuzzing->findings,
+                    fuzzing->findings == 1 ? "" : "s");
+    else if (fuzzing->count)
+        text_add(out, ", no fuzz finding");
+}
+
 static void add_verdict(const struct report *report, struct text *out)
 {
     uint32_t different = check_total(&report->counts, VERDICT_DIFFERENT);
     unsigned stale = report_stale(report);
 
     text_format(out, "<header class=\"card verdict%s\" id=\"verdict\"><h1>paravane ",
-                different ? " bad" : "");
+                report_status(report) ? " bad" : "");
     text_escape(out, report->run->version);
     text_add(out, " against ");
     {
@@ -54,6 +66,7 @@ static void add_verdict(const struct report *report, struct text *out)
         text_format(out, "%u unexplained difference%s", different, different == 1 ? "" : "s");
     else
         text_add(out, "No unexplained difference");
+    add_fuzz_verdict(&report->fuzzing, out);
     text_format(out, "</p><p class=\"muted\">%zu checks under %u flag sets, %u scenarios",
                 report->checks.count, report->run->set_count, report->run->scenario_count);
     text_format(out, " &middot; run %llu of ", (unsigned long long)report->run->id);
@@ -119,6 +132,7 @@ void report_html(const struct report *report, struct text *out)
     add_head(report, out);
     add_verdict(report, out);
     html_differences(report, out);
+    html_fuzzing(report, out);
     html_features(report, out);
     html_clock(report, out);
     add_counts(report, out);

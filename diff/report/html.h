@@ -5,6 +5,7 @@
 #include "diff/report/report.h"
 
 void html_provenance(const struct report *report, struct text *out);
+void html_fuzzing(const struct report *report, struct text *out); /* nothing without results */
 void html_features(const struct report *report, struct text *out);
 void html_differences(const struct report *report, struct text *out);
 void html_clock(const struct report *report, struct text *out);

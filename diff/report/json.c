@@ -25,6 +25,7 @@ static void add_summary(const struct report *report, cJSON *root)
         totals[verdict] = check_total(&report->counts, verdict);
     summary = counts_json(totals);
     cJSON_AddNumberToObject(summary, "stale", report_stale(report));
+    cJSON_AddNumberToObject(summary, "fuzz_findings", (double)report->fuzzing.findings);
     kinds = cJSON_AddObjectToObject(summary, "kinds");
     for (unsigned kind = 0; kind < CHECK_KINDS; kind++)
         cJSON_AddItemToObject(kinds, check_kind_name(kind), counts_json(report->counts.by[kind]));
@@ -195,6 +196,38 @@ static void add_features(const struct report *report, cJSON *root)
         }
 }
 
+static void add_fuzz_findings(const struct fuzz_result *result, cJSON *object)
+{
+    cJSON *list = cJSON_AddArrayToObject(object, "findings_list");
+
+    for (uint32_t i = 0; i < result->list_count; i++) {
+        cJSON *finding = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(finding, "file", result->list[i].file);
+        cJSON_AddStringToObject(finding, "replay", result->list[i].replay);
+        cJSON_AddItemToArray(list, finding);
+    }
+}
+
+static void add_fuzzing(const struct report *report, cJSON *root)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "fuzzing");
+
+    for (uint32_t i = 0; i < report->fuzzing.count; i++) {
+        const struct fuzz_result *result = &report->fuzzing.results[i];
+        cJSON *object = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(object, "target", result->target);
+        cJSON_AddStringToObject(object, "engine", result->engine);
+        cJSON_AddNumberToObject(object, "seconds", result->seconds);
+        cJSON_AddNumberToObject(object, "jobs", result->jobs);
+        cJSON_AddNumberToObject(object, "runs", (double)result->runs); /* at most 2^53 */
+        cJSON_AddNumberToObject(object, "findings", result->findings);
+        add_fuzz_findings(result, object);
+        cJSON_AddItemToArray(list, object);
+    }
+}
+
 void report_json(const struct report *report, struct text *out)
 {
     const struct run *run = report->run;
@@ -207,7 +240,7 @@ void report_json(const struct report *report, struct text *out)
     cJSON_AddStringToObject(root, "version", run->version);
     add_summary(report, root);
     add_machine(root, "ours", "soft", &run->ours);
-    add_machine(root, "reference", run->reference, &run->theirs);
+    add_machine(root, "reference", *run->recording ? "recording" : run->reference, &run->theirs);
     cJSON_AddStringToObject(cJSON_GetObjectItem(root, "reference"), "recording", run->recording);
     add_sets(report, root);
     add_scenarios(report, root);
@@ -216,6 +249,7 @@ void report_json(const struct report *report, struct text *out)
     add_known_entries(report, root);
     add_not_compared(report, root);
     add_features(report, root);
+    add_fuzzing(report, root);
     printed = cJSON_Print(root);
     cJSON_Delete(root);
     if (printed) {

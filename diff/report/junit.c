@@ -1,4 +1,4 @@
-/* report.junit.xml: one test case per flag set and scenario. failure: a difference; skipped: nothing was compared;
+/* report.junit.xml: one test case per flag set and scenario, and per fuzzing campaign. failure: a difference; skipped: nothing was compared;
  * error: a machine broke. */
 #include "diff/report/report.h"
 
@@ -102,14 +102,32 @@ static bool set_in_trouble(const struct run_set *set)
     return *set->ours.error || *set->theirs.error;
 }
 
+static void add_campaign(const struct fuzz_result *result, struct text *out)
+{
+    text_add(out, "<testcase classname=\"fuzzing\" name=\"");
+    text_escape(out, result->target);
+    text_format(out, "\" time=\"%.1f\">", result->seconds);
+    if (result->findings) {
+        text_format(out, "<failure message=\"%u findings\">", result->findings);
+        for (uint32_t i = 0; i < result->list_count && i < FAILURE_LINES; i++) {
+            text_escape(out, result->list[i].replay);
+            text_add(out, "\n");
+        }
+        text_add(out, "</failure>");
+    }
+    text_add(out, "</testcase>\n");
+}
+
 struct totals {
     unsigned tests, failures, errors, skipped;
 };
 
 static struct totals count_cases(const struct report *report)
 {
-    struct totals totals = {0};
+    struct totals totals = {.tests = report->fuzzing.count};
 
+    for (uint32_t i = 0; i < report->fuzzing.count; i++)
+        totals.failures += report->fuzzing.results[i].findings != 0;
     for (unsigned set = 0; set < report->run->set_count; set++) {
         const struct run_set *s = &report->run->sets[set];
 
@@ -155,5 +173,7 @@ void report_junit(const struct report *report, struct text *out)
             if (run_wants(report->run, set, scenario))
                 add_case(report, set, scenario, out);
     }
+    for (uint32_t i = 0; i < report->fuzzing.count; i++)
+        add_campaign(&report->fuzzing.results[i], out);
     text_add(out, "</testsuite></testsuites>\n");
 }

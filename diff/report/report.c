@@ -193,6 +193,8 @@ int report_build(struct report *report, const struct run *run, char message[200]
     err = report->ours && report->theirs
               ? known_parse(&report->known, run->known, strlen(run->known), message)
               : -ENOMEM;
+    if (!err)
+        err = fuzzing_parse(&report->fuzzing, run->fuzz, strlen(run->fuzz), message);
     for (unsigned set = 0; !err && set < run->set_count; set++)
         judge_set(report, set);
     if (!err) {
@@ -217,12 +219,13 @@ void report_free(struct report *report)
     free(report->ours);
     free(report->theirs);
     known_free(&report->known);
+    fuzzing_free(&report->fuzzing);
     check_list_free(&report->checks);
 }
 
 int report_status(const struct report *report)
 {
-    return check_total(&report->counts, VERDICT_DIFFERENT) ? 1 : 0;
+    return check_total(&report->counts, VERDICT_DIFFERENT) || report->fuzzing.findings ? 1 : 0;
 }
 
 unsigned report_stale(const struct report *report)
@@ -265,6 +268,7 @@ void report_reproduce(const struct report *report, const struct check *check, st
 {
     const struct run *run = report->run;
     const struct run_set *set = &run->sets[check->item];
+    const char *file = *check->scenario ? run->scenarios[check->program].file : "";
 
     text_add(out, "pv-diff run");
     add_option(out, "-cpu", set->cpu);
@@ -272,8 +276,8 @@ void report_reproduce(const struct report *report, const struct check *check, st
     add_option(out, "-smp", set->smp);
     add_option(out, "-m", set->memory);
     if (*check->scenario)
-        add_option(out, "--scenario", check->scenario);
-    add_option(out, "--reference", strcmp(run->reference, "recording") ? run->reference : run->recording);
+        add_option(out, "--scenario", *file ? file : check->scenario);
+    add_option(out, "--reference", run->reference);
 }
 
 void report_reference_title(const struct report *report, struct text *out)

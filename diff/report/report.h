@@ -6,6 +6,7 @@
 #include "diff/judge/clock_rules.h"
 #include "diff/judge/known.h"
 #include "diff/judge/pv_features.h"
+#include "diff/report/fuzzing.h"
 #include "diff/report/run.h"
 #include "diff/report/text.h"
 
@@ -24,6 +25,7 @@ struct report {
     struct check_list checks;
     struct check_counts counts;
     struct known_differences known;
+    struct fuzzing fuzzing;
     struct difference_group *groups[VERDICTS]; /* none for VERDICT_EQUAL */
     uint32_t group_count[VERDICTS];
     struct feature_facts *ours, *theirs;                        /* per flag set */
@@ -31,11 +33,12 @@ struct report {
     void *first_seen_ctx;
 };
 
-/* 0, -ENOMEM, or -EINVAL with *message when the known-differences text is wrong. The run must outlive the report. */
+/* 0, -ENOMEM, or -EINVAL with *message when the known differences or the fuzzing results are wrong. The run must
+ * outlive the report. */
 int report_build(struct report *report, const struct run *run, char message[200]);
 void report_free(struct report *report);
 
-/* 1 when something is unexplained, else 0. */
+/* 1 when something is unexplained or fuzzing found something, else 0. */
 int report_status(const struct report *report);
 unsigned report_stale(const struct report *report);
 /* What a check is about, whatever the values: the same in every run of the same scenarios. */

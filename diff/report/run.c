@@ -39,6 +39,7 @@ void run_free(struct run *run)
         set_free(&run->sets[i], run->scenario_count);
     for (unsigned i = 0; i < run->scenario_count; i++) {
         free(run->scenarios[i].name);
+        free(run->scenarios[i].file);
         free(run->scenarios[i].text);
         program_free(&run->scenarios[i].program);
     }
@@ -49,24 +50,27 @@ void run_free(struct run *run)
     free(run->reference);
     free(run->recording);
     free(run->known);
+    free(run->fuzz);
     run_init(run);
 }
 
-int run_add_scenario(struct run *run, const char *name, const char *text, size_t len,
+int run_add_scenario(struct run *run, const char *name, const char *file, const char *text, size_t len,
                      struct program_error *error)
 {
-    struct run_scenario *scenarios, scenario = {.name = strdup(name), .text = strndup(text, len)};
+    struct run_scenario *scenarios,
+        scenario = {.name = strdup(name), .file = strdup(file), .text = strndup(text, len)};
     int err = -ENOMEM;
 
     program_init(&scenario.program);
     scenarios = realloc(run->scenarios, (run->scenario_count + 1) * sizeof(*scenarios));
     if (scenarios)
         run->scenarios = scenarios;
-    if (scenarios && scenario.name && scenario.text)
+    if (scenarios && scenario.name && scenario.file && scenario.text)
         err = program_parse(&scenario.program, text, len, error);
     if (err) {
         program_free(&scenario.program);
         free(scenario.name);
+        free(scenario.file);
         free(scenario.text);
         return err;
     }

@@ -9,6 +9,7 @@
 
 struct run_scenario {
     char *name; /* the file's name without its ending */
+    char *file; /* where it was read from; empty: found by its name */
     char *text; /* as the file has it */
     struct program program;
 };
@@ -32,9 +33,10 @@ struct run {
     uint64_t id;     /* in the store; 0: not stored */
     char *created;   /* UTC, ISO 8601 */
     char *version;   /* ours */
-    char *reference; /* "qemu-box", "recording", ... */
-    char *recording; /* reference "recording": which one; else empty */
+    char *reference; /* "qemu-box", "recording:FILE", ... */
+    char *recording; /* which recorded run the reference is; else empty */
     char *known;     /* text of the known-differences file; may be empty */
+    char *fuzz;      /* lines of pv-fuzz run --json; may be empty */
     struct machine_info ours, theirs;
     struct run_scenario *scenarios;
     unsigned scenario_count;
@@ -47,8 +49,8 @@ struct run {
 
 void run_init(struct run *run);
 void run_free(struct run *run);
-/* Parses and takes a scenario. 0, -EINVAL with *error, -ENOMEM. */
-int run_add_scenario(struct run *run, const char *name, const char *text, size_t len,
+/* Parses and takes a scenario; `file` may be "". 0, -EINVAL with *error, -ENOMEM. */
+int run_add_scenario(struct run *run, const char *name, const char *file, const char *text, size_t len,
                      struct program_error *error);
 /* Copies the texts; `only` may be NULL. 0 or -ENOMEM. All scenarios must be there: a set has room for each. */
 int run_add_set(struct run *run, const struct flag_set *flags, const char *only);

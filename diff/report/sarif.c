@@ -1,4 +1,5 @@
-/* report.sarif (SARIF 2.1.0): one result per difference, folded over flag sets, each with a place in its scenario. */
+/* report.sarif (SARIF 2.1.0): one result per difference, folded over flag sets, each with a place in its scenario,
+ * and one per fuzz finding. */
 #include "diff/report/report.h"
 
 #include <cjson/cJSON.h>
@@ -69,6 +70,33 @@ static cJSON *result_json(const struct report *report, const struct difference_g
     return result;
 }
 
+static cJSON *finding_json(const struct fuzz_finding *finding)
+{
+    cJSON *result = cJSON_CreateObject(), *locations, *location = cJSON_CreateObject();
+    struct text message = {0};
+
+    text_format(&message, "fuzzing found this input; to run it again: %s", finding->replay);
+    cJSON_AddStringToObject(result, "ruleId", "fuzzing");
+    cJSON_AddStringToObject(result, "level", "error");
+    cJSON_AddStringToObject(cJSON_AddObjectToObject(result, "message"), "text",
+                            message.bytes ? message.bytes : "");
+    locations = cJSON_AddArrayToObject(result, "locations");
+    cJSON_AddItemToArray(locations, location);
+    cJSON_AddStringToObject(
+        cJSON_AddObjectToObject(cJSON_AddObjectToObject(location, "physicalLocation"), "artifactLocation"),
+        "uri", finding->file);
+    text_free(&message);
+    return result;
+}
+
+static void add_findings(const struct fuzzing *fuzzing, cJSON *results)
+{
+    for (uint32_t i = 0; i < fuzzing->count; i++)
+        for (uint32_t f = 0; f < fuzzing->results[i].list_count; f++)
+            if (cJSON_GetArraySize(results) < SARIF_RESULTS)
+                cJSON_AddItemToArray(results, finding_json(&fuzzing->results[i].list[f]));
+}
+
 void report_sarif(const struct report *report, struct text *out)
 {
     cJSON *root = cJSON_CreateObject(), *runs, *run, *driver, *results;
@@ -85,6 +113,7 @@ void report_sarif(const struct report *report, struct text *out)
     results = cJSON_AddArrayToObject(run, "results");
     for (uint32_t i = 0; i < report->group_count[VERDICT_DIFFERENT] && i < SARIF_RESULTS; i++)
         cJSON_AddItemToArray(results, result_json(report, &report->groups[VERDICT_DIFFERENT][i]));
+    add_findings(&report->fuzzing, results);
     printed = cJSON_Print(root);
     cJSON_Delete(root);
     if (printed) {

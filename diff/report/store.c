@@ -11,23 +11,28 @@
 #include <sys/stat.h>
 #include "diff/report/machine_json.h"
 
-#define STORE_VERSION 1
+#define STORE_VERSION 2
 
 struct store {
     sqlite3 *db;
 };
 
-static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS run(id INTEGER PRIMARY KEY AUTOINCREMENT, created TEXT NOT NULL, version TEXT NOT NULL,"
+/* What makes a store of version n one of version n + 1; an empty file has version 0. */
+static const char *const steps[STORE_VERSION] = {
+    "CREATE TABLE run(id INTEGER PRIMARY KEY AUTOINCREMENT, created TEXT NOT NULL, version TEXT NOT NULL,"
     " reference TEXT NOT NULL, recording TEXT NOT NULL, known TEXT NOT NULL, ours TEXT NOT NULL, theirs TEXT NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS scenario(run INTEGER, n INTEGER, name TEXT, text TEXT, PRIMARY KEY(run, n));"
-    "CREATE TABLE IF NOT EXISTS flag_set(run INTEGER, n INTEGER, name TEXT, cpu TEXT, machine TEXT, smp TEXT,"
+    "CREATE TABLE scenario(run INTEGER, n INTEGER, name TEXT, text TEXT, PRIMARY KEY(run, n));"
+    "CREATE TABLE flag_set(run INTEGER, n INTEGER, name TEXT, cpu TEXT, machine TEXT, smp TEXT,"
     " memory TEXT, only_scenarios TEXT, PRIMARY KEY(run, n));"
-    "CREATE TABLE IF NOT EXISTS side(run INTEGER, flag_set INTEGER, theirs INTEGER, error TEXT, refused INTEGER,"
+    "CREATE TABLE side(run INTEGER, flag_set INTEGER, theirs INTEGER, error TEXT, refused INTEGER,"
     " command_line TEXT, warnings TEXT, PRIMARY KEY(run, flag_set, theirs));"
-    "CREATE TABLE IF NOT EXISTS transcript(run INTEGER, flag_set INTEGER, theirs INTEGER, scenario INTEGER, bytes BLOB,"
+    "CREATE TABLE transcript(run INTEGER, flag_set INTEGER, theirs INTEGER, scenario INTEGER, bytes BLOB,"
     " PRIMARY KEY(run, flag_set, theirs, scenario));"
-    "CREATE TABLE IF NOT EXISTS difference(fingerprint TEXT, run INTEGER, PRIMARY KEY(fingerprint, run));";
+    "CREATE TABLE difference(fingerprint TEXT, run INTEGER, PRIMARY KEY(fingerprint, run));",
+    /* where scenarios were read from, and fuzzing results */
+    "ALTER TABLE scenario ADD COLUMN file TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE fuzzing(run INTEGER PRIMARY KEY, results TEXT NOT NULL);",
+};
 
 bool store_default_path(char *path, size_t size)
 {
@@ -72,21 +77,48 @@ static int store_error(sqlite3 *db, const char *path, char why[240])
     }
 }
 
-static int check_version(struct store *store, const char *path, char why[240])
+static int read_version(struct store *store, int *version)
 {
     sqlite3_stmt *statement = NULL;
-    int version = 0;
 
     if (sqlite3_prepare_v2(store->db, "PRAGMA user_version", -1, &statement, NULL) != SQLITE_OK)
-        return store_error(store->db, path, why);
-    if (sqlite3_step(statement) == SQLITE_ROW)
-        version = sqlite3_column_int(statement, 0);
+        return -EIO;
+    *version = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int(statement, 0) : 0;
     sqlite3_finalize(statement);
-    if (version > STORE_VERSION) {
+    return 0;
+}
+
+static int run_step(struct store *store, int version)
+{
+    char set_version[60];
+
+    snprintf(set_version, sizeof(set_version), "PRAGMA user_version = %d", version + 1);
+    return sqlite3_exec(store->db, steps[version], NULL, NULL, NULL) == SQLITE_OK &&
+                   sqlite3_exec(store->db, set_version, NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : -EIO;
+}
+
+/* Brings an empty file or an older store to our version, all or nothing; another process may do so at the same time. */
+static int upgrade(struct store *store, const char *path, char why[240])
+{
+    int version = 0, err = read_version(store, &version);
+
+    if (!err && version == STORE_VERSION)
+        return 0;
+    if (!err && sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        err = -EIO;
+    if (!err)
+        err = read_version(store, &version);
+    if (!err && (version < 0 || version > STORE_VERSION)) {
         snprintf(why, 240, "%.120s was written by a newer paravane (store version %d)", path, version);
         return -EINVAL;
     }
-    return 0;
+    for (; !err && version < STORE_VERSION; version++)
+        err = run_step(store, version);
+    if (!err && sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        err = -EIO;
+    return err ? store_error(store->db, path, why) : 0;
 }
 
 int store_open(struct store **out, const char *path, bool create, char why[240])
@@ -116,12 +148,8 @@ int store_open(struct store **out, const char *path, bool create, char why[240])
     }
     if (!err) {
         sqlite3_busy_timeout(store->db, 10000);
-        err = check_version(store, path, why);
+        err = upgrade(store, path, why);
     }
-    if (!err && create && sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK)
-        err = store_error(store->db, path, why);
-    if (!err && create && sqlite3_exec(store->db, "PRAGMA user_version = 1", NULL, NULL, NULL) != SQLITE_OK)
-        err = store_error(store->db, path, why);
     if (err) {
         store_close(store);
         return err;
@@ -216,8 +244,10 @@ static int save_all(struct store *store, const struct run *run, const char *cons
 
     *id = sqlite3_last_insert_rowid(store->db);
     for (unsigned s = 0; !err && s < run->scenario_count; s++)
-        err = execute(store, "INSERT INTO scenario VALUES(?,?,?,?)", "iiss", *id, (int64_t)s,
-                      run->scenarios[s].name, run->scenarios[s].text);
+        err = execute(store, "INSERT INTO scenario VALUES(?,?,?,?,?)", "iisss", *id, (int64_t)s,
+                      run->scenarios[s].name, run->scenarios[s].text, run->scenarios[s].file);
+    if (!err && *run->fuzz)
+        err = execute(store, "INSERT INTO fuzzing VALUES(?,?)", "is", *id, run->fuzz);
     for (unsigned i = 0; !err && i < run->set_count; i++) {
         const struct run_set *set = &run->sets[i];
 
@@ -294,6 +324,7 @@ static int load_header(struct run *run, sqlite3_stmt *row)
     run->reference = column_text(row, 3);
     run->recording = column_text(row, 4);
     run->known = column_text(row, 5);
+    run->fuzz = strdup(""); /* until its row comes */
     if (!err)
         err = machine_info_from_json(&run->ours, ours);
     if (!err)
@@ -306,12 +337,20 @@ static int load_header(struct run *run, sqlite3_stmt *row)
 static int load_scenario(struct run *run, sqlite3_stmt *row)
 {
     const char *name = (const char *)sqlite3_column_text(row, 0),
-               *text = (const char *)sqlite3_column_text(row, 1);
+               *text = (const char *)sqlite3_column_text(row, 1),
+               *file = (const char *)sqlite3_column_text(row, 2);
     struct program_error error;
 
-    if (!name || !text || run->scenario_count >= RUN_SCENARIOS_MAX)
+    if (!name || !text || !file || run->scenario_count >= RUN_SCENARIOS_MAX)
         return -EINVAL;
-    return run_add_scenario(run, name, text, strlen(text), &error);
+    return run_add_scenario(run, name, file, text, strlen(text), &error);
+}
+
+static int load_fuzzing(struct run *run, sqlite3_stmt *row)
+{
+    free(run->fuzz);
+    run->fuzz = column_text(row, 0);
+    return run->fuzz ? 0 : -ENOMEM;
 }
 
 static int load_set(struct run *run, sqlite3_stmt *row)
@@ -379,7 +418,8 @@ static int load_run(struct store *store, int64_t id, struct run *run)
     } parts[] = {
         {"SELECT id, created, version, reference, recording, known, ours, theirs FROM run WHERE id = ?",
          load_header},
-        {"SELECT name, text FROM scenario WHERE run = ? ORDER BY n", load_scenario},
+        {"SELECT name, text, file FROM scenario WHERE run = ? ORDER BY n", load_scenario},
+        {"SELECT results FROM fuzzing WHERE run = ?", load_fuzzing},
         {"SELECT name, cpu, machine, smp, memory, only_scenarios FROM flag_set WHERE run = ? ORDER BY n",
          load_set},
         {"SELECT flag_set, theirs, error, refused, command_line, warnings FROM side WHERE run = ?",

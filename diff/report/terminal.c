@@ -1,6 +1,7 @@
 /* The table for a terminal: differences only, each with its reason, and what to type next. */
 #include "diff/report/report.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define ROWS_MAX 40
@@ -117,6 +118,28 @@ static void add_broken_sets(const struct report *report, struct text *out)
     }
 }
 
+static void add_fuzzing(const struct fuzzing *fuzzing, bool colours, struct text *out)
+{
+    if (fuzzing->count)
+        text_add(out, "  fuzzing       engine        seconds           runs    runs/s  findings\n");
+    for (uint32_t i = 0; i < fuzzing->count; i++) {
+        const struct fuzz_result *result = &fuzzing->results[i];
+
+        text_add(out, "  ");
+        add_plain(out, result->target, 14);
+        add_plain(out, result->engine, 12);
+        text_format(out, "%9.0f %14" PRIu64 " %9.0f  %s%8u%s\n", result->seconds, result->runs,
+                    fuzz_runs_per_second(result), paint(colours, result->findings ? "\x1b[31m" : ""),
+                    result->findings, paint(colours, result->findings ? "\x1b[0m" : ""));
+        for (uint32_t f = 0; f < result->list_count && f < ROWS_MAX; f++) {
+            text_add(out, "        ");
+            add_plain_all(out, result->list[f].replay);
+            text_add(out, "\n");
+        }
+    }
+    text_add(out, fuzzing->count ? "\n" : "");
+}
+
 void report_terminal(const struct report *report, bool colours, struct text *out)
 {
     uint32_t different = check_total(&report->counts, VERDICT_DIFFERENT);
@@ -131,6 +154,7 @@ void report_terminal(const struct report *report, bool colours, struct text *out
                 check_total(&report->counts, VERDICT_NOT_COMPARED));
     add_kinds(report, out);
     text_add(out, "\n");
+    add_fuzzing(&report->fuzzing, colours, out);
     add_rows(report, VERDICT_DIFFERENT, colours, out);
     add_rows(report, VERDICT_KNOWN, colours, out);
     add_broken_sets(report, out);
