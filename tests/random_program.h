@@ -23,7 +23,7 @@ static inline size_t random_bytes(uint64_t *state, uint8_t *data, size_t size)
     for (size_t i = 0; i < len; i++) {
         uint64_t draw = random_u64(state);
 
-        data[i] = draw & 0x100 ? draw & 0xff : draw % 36;
+        data[i] = draw & 0x100 ? draw & 0xff : draw % 66;
     }
     return len;
 }

@@ -54,6 +54,11 @@ Test(program_binary, opcodes_and_table_rows_keep_their_numbers)
     cr_expect(eq(int, OP_CLI, 21));
     cr_expect(eq(int, OP_CLOCK, 26));
     cr_expect(eq(int, OP_SAVE_RESTORE, 31));
+    cr_expect(eq(int, OP_IN8, 32));
+    cr_expect(eq(int, OP_RDTSCP, 38));
+    cr_expect(eq(int, OP_ON_INTERRUPT, 45));
+    cr_expect(eq(int, OP_DESCHEDULE, 46));
+    cr_expect(eq(int, OP_MIGRATE, 61));
     cr_expect(eq(u64, operand_symbols(ARG_MSR)->rows[10].value, 0x4b564d08));
     cr_expect(eq(u64, operand_symbols(ARG_MSR)->rows[44].value, 0x48));
     cr_expect(eq(u64, operand_symbols(ARG_HYPERCALL)->rows[12].value, 12));
@@ -69,6 +74,8 @@ Test(program_binary, an_action_is_opcode_context_and_operands)
     expect_text(BYTES(OP_VMCALL, 0x00, 0x85, 0x80, 0x83, 0x80, 0x80), "\nvmcall KVM_HC_KICK_CPU 0 3\n");
     expect_text(BYTES(OP_ADVANCE, 0x03, 0x40, 0x4b, 0x4c), "\n!advance 5ms\n");
     expect_text(BYTES(OP_STORE8, 0x00, 0x21, 0xe0, 0x01, 0xff), "\nstore8 ram_end-0x20 0xffffffffffffffff\n");
+    expect_text(BYTES(OP_LOCK_CMPXCHG8, 0x01, 0x92, 0x81, 0x83), "\n@1 lock-cmpxchg8 0x12 1 3\n");
+    expect_text(BYTES(OP_DESCHEDULE, 0x81, 0x03, 0x40, 0x4b, 0x4c), "\n!deschedule 1 5ms\n");
 }
 
 Test(program_binary, whatever_is_missing_or_out_of_range_is_reduced)
@@ -79,6 +86,7 @@ Test(program_binary, whatever_is_missing_or_out_of_range_is_reduced)
     expect_text(BYTES(OP_RDMSR, 0, 0x51, 0x10), "\nrdmsr MSR_IA32_TSC\n"); /* an MSR counts from no base */
     expect_text(BYTES(OP_LOAD8, 0, 0x61, 0x10), "\nload8 0x10\n");         /* there is no base 6 */
     expect_text(BYTES(OP_DUMP, 0, 0x80, 0xc2), "\ndump 0 1\n");            /* 66 of at most 64 bytes */
+    expect_text(BYTES(OP_HOST_INIT, 0x92), "\n!init 2\n");                 /* vCPU 18 of 16 */
     expect_text(BYTES(OP_NOTE, 0x89, 'a', '\n', 0xff), "\n# ?\n");
 }
 

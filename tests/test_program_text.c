@@ -70,7 +70,33 @@ Test(program_text, canonical_text_comes_back_unchanged)
                        "store64 ram_end-0x20 0xffffffffffffffff\n"
                        "dump hole 64\n"
                        "apic-write APIC_SPIV 0x1ff\n"
-                       "load64 ram+0x20000 # why\n";
+                       "load64 ram+0x20000 # why\n"
+                       "in8 0x80\n"
+                       "m16 { out32 0xcf8 0x80000000 }\n"
+                       "rdtscp\n"
+                       "@1 lock-cmpxchg8 ram+0x1010 1 3\n"
+                       "test-clear ram+0x40\n"
+                       "map 0x8000000000 ram+7\n"
+                       "invlpg 0x8000000000\n"
+                       "x2apic\n"
+                       "window\n"
+                       "on-interrupt ram+0x40 2\n"
+                       "!deschedule 1 5ms\n"
+                       "!page-out ram+0x3000\n"
+                       "!page-in ram+0x3000\n"
+                       "!init 1\n"
+                       "!sipi 1 8\n"
+                       "!msi 0xfee00000 0x41\n"
+                       "!slot-add hole 0x2000 1\n"
+                       "!slot-move hole hole+0x10000\n"
+                       "!slot-remove hole+0x10000\n"
+                       "!set-cpuid 9 0x40000100\n"
+                       "!enforce 1\n"
+                       "!set-clock 5s 4\n"
+                       "!kvmclock-ctrl 0\n"
+                       "!dirty-clear\n"
+                       "!dirty-read ram 0x2000\n"
+                       "!migrate\n";
 
     expect_text(text, text);
 }
@@ -134,6 +160,8 @@ Test(program_text, a_refusal_names_the_place_and_the_remedy)
         HEAD "load8 0x10000000000000000\n", 6, 7,
         "'0x10000000000000000' is no address: write an address such as ram+0x2000, ram_end-32, hole, rom, "
         "mmio+0x20 or a number");
+    expect_error(HEAD "!init 16\n", 6, 7, "a vCPU is a number below 16");
+    expect_error(HEAD "!deschedule 1\n", 6, 14, "deschedule takes vCPU time");
     expect_error(HEAD "dump ram 65\n", 6, 10, "dump takes at most 64 here");
     expect_error(
         HEAD "apic-read 0x24\n", 6, 11,
@@ -197,6 +225,12 @@ Test(program_text, needs_follow_from_header_and_actions)
         {"paravane 1\nm16 vmcall 1\n!pause\n!resume\n", NEED_HYPERCALL | NEED_PAUSE},
         {"paravane 1\nm16 clock ram 1\nm16 ipi 0 0\n", NEED_CLOCK | NEED_IPI},
         {"paravane 1\n!advance 1s\n!save-restore\n", NEED_ADVANCE | NEED_SAVE_RESTORE},
+        {"paravane 1\nm16 map 0x8000000000\n!deschedule 0 1ms\n", NEED_LONG_MODE | NEED_SCHEDULE},
+        {"paravane 1\n!page-out ram\n!page-in ram\n", NEED_PAGING},
+        {"paravane 1\n!init 0\n!sipi 0 8\n!msi 0xfee00000 0x41\n", NEED_INJECT},
+        {"paravane 1\n!slot-add hole 0x1000\n!slot-move hole hole+0x1000\n!slot-remove hole\n", NEED_SLOTS},
+        {"paravane 1\n!set-cpuid 1\n!enforce 1\n!set-clock 1s\n!kvmclock-ctrl 0\n", NEED_RECONFIGURE},
+        {"paravane 1\n!dirty-clear\n!dirty-read ram 1\n!migrate\n", NEED_DIRTY_LOG | NEED_MIGRATE},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -7,7 +7,8 @@
 #include "diff/machine/driver.h"
 #include "diff/machine/qemu.h"
 
-#define BOX_NEEDS  (~(uint32_t)NEED_SAVE_RESTORE) /* a mainline KVM: everything but what is ours alone */
+#define BOX_NEEDS                                                                                            \
+    (~(uint32_t)(NEED_SAVE_RESTORE | NEEDS_OF_OURS)) /* a mainline KVM: everything but what is ours alone */
 #define DEATHS_MAX 2 /* a box that dies once is replaced; one that dies again is not */
 
 static void box_info(struct machine *machine)
@@ -28,7 +29,7 @@ static int box_open(struct machine *machine, uint32_t needs, const struct host_r
     int err;
 
     (void)host;
-    if (needs & ~BOX_NEEDS) {
+    if (needs & NEED_SAVE_RESTORE) {
         snprintf(why, 240,
                  "!save-restore is ours and not compared with QEMU: use --reference direct judges for it");
         return -ENOTSUP;

@@ -13,7 +13,9 @@
 #define QUALIFY_ACTION_NS 3000000000ull
 
 /* KVM's leaves, MSRs, hypercalls and clock are not there without KVM: only what any CPU and QEMU give. */
-#define TCG_NEEDS (NEED_CPUID | NEED_LONG_MODE | NEED_SMP | NEED_IPI | NEED_RESET | NEED_PAUSE | NEED_ADVANCE)
+#define TCG_NEEDS                                                                                            \
+    (NEED_MIGRATE | NEED_CPUID | NEED_LONG_MODE | NEED_SMP | NEED_IPI | NEED_RESET | NEED_PAUSE |            \
+     NEED_ADVANCE)
 
 struct qemu_machine {
     struct qemu_config config;
@@ -49,6 +51,7 @@ static int tcg_open(struct machine *machine, uint32_t needs, const struct host_r
 
     (void)host;
     machine->info.needs = TCG_NEEDS;
+    needs &= ~(uint32_t)NEEDS_OF_OURS; /* said action by action */
     if (!err && needs & ~TCG_NEEDS) {
         snprintf(why, 240, "QEMU without KVM has no %s; use --reference qemu-box",
                  needs_text(needs & ~TCG_NEEDS, names, sizeof(names)));
@@ -94,12 +97,13 @@ static int kvm_qualify(struct machine *machine, struct qemu_machine *qm, uint32_
     char missing[160];
     int err;
 
+    needs &= ~(uint32_t)NEEDS_OF_OURS; /* said action by action */
     qm->config.native_vmcall = info->host.native_vmcall;
     err = qualify(&q, info->host.native_vmcall, run_for_qualification, machine);
     if (err)
         return err;
     info->needs = q.needs;
-    qualification_missing(&q, UINT32_MAX & ~NEED_SAVE_RESTORE, missing, sizeof(missing));
+    qualification_missing(&q, ~(uint32_t)(NEED_SAVE_RESTORE | NEEDS_OF_OURS), missing, sizeof(missing));
     snprintf(info->detail, sizeof(info->detail), "%s%s%.100s", info->host.flavour, missing[0] ? "; " : "",
              missing);
     if (!(needs & ~q.needs))

@@ -10,6 +10,7 @@
 #include "diff/machine/mailbox_run.h"
 #include "diff/machine/qemu.h"
 #include "diff/probe/rom.h"
+#include "diff/program/host_act.h"
 #include "vmm/apic/lapic.h"
 #include "vmm/backend/soft.h"
 #include "vmm/board/kvmclock_device.h"
@@ -129,7 +130,7 @@ static int save_restore(struct soft_vm *sv)
     return err;
 }
 
-static int host_action(void *ctx, const struct action *action)
+static int host_action(void *ctx, const struct action *action, struct outcome *outcome)
 {
     struct soft_vm *sv = ctx;
 
@@ -145,7 +146,7 @@ static int host_action(void *ctx, const struct action *action)
     case OP_SAVE_RESTORE:
         return save_restore(sv);
     default:
-        return -ENOTSUP;
+        return host_act(&sv->vm, action, outcome);
     }
 }
 

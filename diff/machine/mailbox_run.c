@@ -218,11 +218,31 @@ static int advance(struct run *run, uint64_t ns)
     return err;
 }
 
+/* What the VM's driver does. */
+static int do_drivers_action(struct run *run, uint32_t index)
+{
+    struct action action = run->program->actions[index];
+    struct outcome given = {.status = OUTCOME_NONE};
+    struct outcome *outcome = &run->out->outcomes[index];
+    int err;
+
+    for (unsigned k = 0; k < PROGRAM_ARGS; k++)
+        action.args[k] = (struct operand){BASE_NONE, mailbox_resolve(&action.args[k], run->host->ram_size)};
+    err = run->host->host_action(run->host->ctx, &action, &given);
+    decide(run, index, err == -ENOTSUP ? OUTCOME_UNSUPPORTED : OUTCOME_HOST, err);
+    memcpy(outcome->data, given.data, sizeof(outcome->data));
+    outcome->data_len = given.data_len;
+    if (!err && action.op == OP_PAUSE_VM)
+        run->paused = true;
+    if (!err && action.op == OP_RESUME_VM)
+        run->paused = false;
+    return err == -EIO ? fail(run, -EIO, "the VM was lost in a host action") : 0;
+}
+
 /* One host action. Negative: the run is over. */
 static int do_host_action(struct run *run, uint32_t index)
 {
     const struct action *action = &run->program->actions[index];
-    int err;
 
     switch (action->op) {
     case OP_ADVANCE:
@@ -240,23 +260,19 @@ static int do_host_action(struct run *run, uint32_t index)
         decide(run, index, OUTCOME_HOST, 0);
         return restart_at(run, index + 1);
     default:
-        err = run->host->host_action(run->host->ctx, action);
-        decide(run, index, err == -ENOTSUP ? OUTCOME_UNSUPPORTED : OUTCOME_HOST, err);
-        if (!err && action->op == OP_PAUSE_VM)
-            run->paused = true;
-        if (!err && action->op == OP_RESUME_VM)
-            run->paused = false;
-        return 0;
+        return do_drivers_action(run, index);
     }
 }
 
 static int unpause(struct run *run)
 {
     const struct action resume = {.op = OP_RESUME_VM};
+    struct outcome ignored;
 
     run->paused = false;
-    return run->host->host_action(run->host->ctx, &resume) ? fail(run, -EIO, "the VM could not be resumed")
-                                                           : 0;
+    return run->host->host_action(run->host->ctx, &resume, &ignored)
+               ? fail(run, -EIO, "the VM could not be resumed")
+               : 0;
 }
 
 static bool was_reset(const struct run *run, uint32_t index)
@@ -453,7 +469,8 @@ static int collect_events(struct run *run)
         for (uint32_t i = 0; i < n; i++) {
             if (events[i].after >= run->program->count)
                 events[i].after = run->program->count - 1;
-            memset(events[i].reserved, 0, sizeof(events[i].reserved));
+            events[i].reserved = 0;
+            events[i].watched = events[i].watched ? 1 : 0;
         }
         run->out->events[v] = events;
         run->out->event_count[v] = n;

@@ -24,8 +24,9 @@ struct mailbox_host {
     int (*restart)(void *ctx);
     /* Zeroes guest RAM from PROBE_RAM_BASE on; NULL: the agent does so through ram. */
     void (*clear_ram)(void *ctx);
-    /* OP_PAUSE_VM, OP_RESUME_VM, OP_SAVE_RESTORE. 0, -ENOTSUP (reported as not compared), or another -errno. */
-    int (*host_action)(void *ctx, const struct action *action);
+    /* Any host action but !advance and !reset; its addresses are resolved. 0, -ENOTSUP (reported as not compared), or
+     * another -errno, which is the action's result. -EIO: the VM is lost. May fill outcome->data. */
+    int (*host_action)(void *ctx, const struct action *action, struct outcome *outcome);
     /* Asked often; NULL: never. */
     bool (*cancelled)(void *ctx);
     bool

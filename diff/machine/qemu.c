@@ -326,10 +326,11 @@ static void clear_ram(void *ctx)
     clear_range(q, PROBE_RAM_BASE, q->ram_size);
 }
 
-static int host_action(void *ctx, const struct action *action)
+static int host_action(void *ctx, const struct action *action, struct outcome *outcome)
 {
     struct qemu *q = ctx;
 
+    (void)outcome;
     switch (action->op) {
     case OP_PAUSE_VM:
         return set_paused(q, true);

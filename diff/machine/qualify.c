@@ -41,7 +41,7 @@ static const struct capability {
 };
 
 /* What QEMU itself serves once anything runs at all. */
-#define NEEDS_OF_QEMU (NEED_RESET | NEED_PAUSE | NEED_ADVANCE)
+#define NEEDS_OF_QEMU (NEED_RESET | NEED_PAUSE | NEED_ADVANCE | NEED_MIGRATE)
 
 static const struct {
     uint32_t need;
@@ -58,6 +58,13 @@ static const struct {
     {NEED_PAUSE, "pause"},
     {NEED_SAVE_RESTORE, "save-restore"},
     {NEED_ADVANCE, "advance"},
+    {NEED_SCHEDULE, "deschedule"},
+    {NEED_PAGING, "paging of the host"},
+    {NEED_INJECT, "init, sipi and msi of the host"},
+    {NEED_SLOTS, "memory slots"},
+    {NEED_RECONFIGURE, "cpuid and clock set anew"},
+    {NEED_DIRTY_LOG, "dirty log"},
+    {NEED_MIGRATE, "migrate"},
 };
 
 const char *needs_text(uint32_t needs, char *buf, size_t size)

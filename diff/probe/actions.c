@@ -7,15 +7,16 @@ enum row_flags {
     IS_LOAD = 1 << 2,
     IS_APIC = 1 << 3, /* the first operand is an xAPIC offset */
     IS_HLT = 1 << 4,
-    PARTIAL = 1 << 5, /* a fault may leave registers of `writes` changed */
-    WAKES = 1 << 6,   /* may send something to a vCPU, or admit what is pending */
+    PARTIAL = 1 << 5,     /* a fault may leave registers of `writes` changed */
+    WAKES = 1 << 6,       /* may send something to a vCPU, or admit what is pending */
+    GIVES_CARRY = 1 << 7, /* report CF */
 };
 
 #define BIT(reg) (1u << (reg))
 #define NO_REG   GPRS /* operand unused */
 
 struct row {
-    uint8_t code[2], code_len;
+    uint8_t code[4], code_len;
     uint8_t size;        /* of the memory operand; 8 in 32-bit modes is done as two halves */
     uint16_t flags;      /* enum row_flags */
     uint16_t writes;     /* mask of enum probe_gpr */
@@ -48,6 +49,20 @@ struct row {
         {opcode}, 1, 0, flags, writes,                                                                       \
         {                                                                                                    \
             NO_REG, NO_REG, NO_REG, NO_REG, NO_REG                                                           \
+        }                                                                                                    \
+    }
+#define PORT_READ(opcode, bytes)                                                                             \
+    {                                                                                                        \
+        {opcode}, 1, bytes, IS_LOAD, BIT(RAX),                                                               \
+        {                                                                                                    \
+            RDX, NO_REG, NO_REG, NO_REG, NO_REG                                                              \
+        }                                                                                                    \
+    }
+#define PORT_WRITE(opcode, bytes)                                                                            \
+    {                                                                                                        \
+        {opcode}, 1, bytes, 0, 0,                                                                            \
+        {                                                                                                    \
+            RDX, RAX, NO_REG, NO_REG, NO_REG                                                                 \
         }                                                                                                    \
     }
 #define TWO_BYTE(opcode, flags, writes, a, b)                                                                \
@@ -92,9 +107,42 @@ static const struct row rows[OP_COUNT] = {
         {{0x89, 0x03}, 2, 4, HAS_MEMORY | IS_APIC | WAKES, 0, {RBX, RAX, NO_REG, NO_REG, NO_REG}},
     [OP_IPI] = {{0x89, 0x83}, 2, 4, HAS_MEMORY | WAKES, 0, {RAX, RCX, NO_REG, NO_REG, NO_REG}},
     [OP_EOI] = {{0x89, 0x03}, 2, 4, HAS_MEMORY | WAKES, 0, {NO_REG, NO_REG, NO_REG, NO_REG, NO_REG}},
+    [OP_IN8] = PORT_READ(0xec, 1),
+    [OP_IN16] = PORT_READ(0xed, 2),
+    [OP_IN32] = PORT_READ(0xed, 4),
+    [OP_OUT8] = PORT_WRITE(0xee, 1),
+    [OP_OUT16] = PORT_WRITE(0xef, 2),
+    [OP_OUT32] = PORT_WRITE(0xef, 4),
+    [OP_RDTSCP] = {{0x0f, 0x01, 0xf9},
+                   3,
+                   0,
+                   0,
+                   BIT(RAX) | BIT(RCX) | BIT(RDX),
+                   {NO_REG, NO_REG, NO_REG, NO_REG, NO_REG}},
+    [OP_LOCK_CMPXCHG8] =
+        {{0xf0, 0x0f, 0xb0, 0x0b}, 4, 1, HAS_MEMORY | IS_LOAD, BIT(RAX), {RBX, RAX, RCX, NO_REG, NO_REG}},
+    [OP_TEST_CLEAR] =
+        {{0x0f, 0xba, 0x33, 0x00}, 4, 4, HAS_MEMORY | GIVES_CARRY, 0, {RBX, NO_REG, NO_REG, NO_REG, NO_REG}},
+    [OP_INVLPG] = {{0x0f, 0x01, 0x3b}, 3, 0, HAS_MEMORY, 0, {RBX, NO_REG, NO_REG, NO_REG, NO_REG}},
+    [OP_X2APIC] = TWO_BYTE(0x30, WAKES, 0, NO_REG, NO_REG),
+    [OP_WINDOW] = {{0xfb, 0x90, 0xfa}, 3, 0, WAKES, 0, {NO_REG, NO_REG, NO_REG, NO_REG, NO_REG}},
 };
 
-#define APIC_EOI   0xb0
+/* The local APIC's actions once it answers by MSR. */
+static const struct row x2apic_rows[] = {
+    [OP_APIC_READ - OP_APIC_READ] = TWO_BYTE(0x32, IS_LOAD, BIT(RAX) | BIT(RDX), NO_REG, NO_REG),
+    [OP_APIC_WRITE - OP_APIC_READ] = TWO_BYTE(0x30, WAKES, 0, NO_REG, NO_REG),
+    [OP_IPI - OP_APIC_READ] = TWO_BYTE(0x30, WAKES, 0, NO_REG, NO_REG),
+    [OP_EOI - OP_APIC_READ] = TWO_BYTE(0x30, WAKES, 0, NO_REG, NO_REG),
+};
+
+static const struct row *row_of(const struct cpu *cpu, const struct probe_action *action)
+{
+    bool by_msr = cpu->x2apic && action->op >= OP_APIC_READ && action->op <= OP_EOI;
+
+    return by_msr ? &x2apic_rows[action->op - OP_APIC_READ] : &rows[action->op];
+}
+
 #define APIC_ICR   0x300
 #define APIC_ICR2  0x310
 #define DUMP_MAX   64
@@ -143,7 +191,8 @@ static unsigned emit_pad(uint8_t *pad, const struct row *row, const struct probe
     if (row->flags & IS_HYPERCALL) { /* the three bytes anew each time: a host may have patched them */
         *at++ = 0x0f;
         at = emit(at, row, action->mode, 0);
-    } else if (action->op == OP_IPI) { /* mov [rbx+ICR2], eax; mov [rbx+ICR], ecx */
+    } else if (action->op == OP_IPI &&
+               row->flags & HAS_MEMORY) { /* mov [rbx+ICR2], eax; mov [rbx+ICR], ecx */
         at = emit_u32(emit(at, row, action->mode, 4), APIC_ICR2);
         at = emit(at, row, action->mode, 4);
         at[-1] |= RCX << 3;
@@ -158,6 +207,23 @@ static unsigned emit_pad(uint8_t *pad, const struct row *row, const struct probe
     }
     *at = INT3;
     return (unsigned)(at - pad);
+}
+
+/* What WRMSR and RDMSR take for an action on the local APIC. */
+static void load_apic_msr(struct context *c, const struct probe_action *action)
+{
+    uint32_t offset = action->op == OP_EOI   ? APIC_EOI
+                      : action->op == OP_IPI ? APIC_ICR
+                                             : (uint32_t)action->args[0] & 0xff0;
+    uint64_t value = action->op == OP_IPI   ? action->args[0] << 32 | (uint32_t)action->args[1]
+                     : action->op == OP_EOI ? 0
+                                            : action->args[1];
+
+    c->gpr[RCX] = MSR_X2APIC + offset / 16;
+    if (action->op == OP_APIC_READ)
+        return;
+    c->gpr[RAX] = (uint32_t)value;
+    c->gpr[RDX] = value >> 32;
 }
 
 static void load_operands(struct cpu *cpu, struct context *c, const struct row *row,
@@ -187,10 +253,20 @@ static void load_operands(struct cpu *cpu, struct context *c, const struct row *
         c->gpr[RBX] = PROBE_MMIO_BASE + APIC_EOI;
         c->gpr[RAX] = 0;
         break;
+    case OP_X2APIC: {
+        uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_X2APIC;
+
+        c->gpr[RCX] = MSR_APIC_BASE;
+        c->gpr[RAX] = (uint32_t)base;
+        c->gpr[RDX] = base >> 32;
+        break;
+    }
     default:
         if (row->flags & IS_APIC)
             c->gpr[RBX] = PROBE_MMIO_BASE + (action->args[0] & 0xff0);
     }
+    if (row >= x2apic_rows && row < x2apic_rows + sizeof(x2apic_rows) / sizeof(x2apic_rows[0]))
+        load_apic_msr(c, action);
     if (is_legacy(action->mode))
         for (unsigned i = 0; i < GPRS; i++)
             c->gpr[i] = (uint32_t)c->gpr[i];
@@ -213,6 +289,8 @@ static void report_registers(struct outcome *o, const struct row *row, const str
     static const uint8_t order[4] = {RAX, RBX, RCX, RDX};
     unsigned bits = row->size * 8;
 
+    if (row->flags & GIVES_CARRY)
+        o->regs[0] = c->rflags & RFLAGS_CF;
     if (row->flags & IS_LOAD) {
         o->regs[0] = writes & BIT(RDX) ? (uint32_t)c->gpr[RAX] | c->gpr[RDX] << 32
                      : bits == 64      ? c->gpr[RAX]
@@ -265,9 +343,16 @@ static void fill_outcome(struct cpu *cpu, struct outcome *o, const struct row *r
     o->status = OUTCOME_OK;
 }
 
+/* The switch to or from x2APIC mode decides how later actions reach the local APIC. */
+static void note_apic_mode(struct cpu *cpu, const struct probe_action *action, const struct context *before)
+{
+    if (action->op == OP_X2APIC || (action->op == OP_WRMSR && (uint32_t)action->args[0] == MSR_APIC_BASE))
+        cpu->x2apic = is_x2apic(before->gpr[RAX]);
+}
+
 static void run_instruction(struct cpu *cpu, const struct probe_action *action, struct outcome *o)
 {
-    const struct row *row = &rows[action->op];
+    const struct row *row = row_of(cpu, action);
     struct context before = {.rip = (uintptr_t)cpu_pad(cpu)}, after;
     unsigned len = emit_pad(cpu_pad(cpu), row, action);
 
@@ -277,6 +362,24 @@ static void run_instruction(struct cpu *cpu, const struct probe_action *action, 
     cpu_run_pad(cpu, action->mode, &after, row->flags & IS_HLT);
     cpu->program_if = after.rflags & RFLAGS_IF;
     fill_outcome(cpu, o, row, action, &before, &after, len);
+    if (o->status == OUTCOME_OK)
+        note_apic_mode(cpu, action, &before);
+}
+
+/* Not an instruction under test: the probe's own page tables and handler. */
+static void run_setting(struct cpu *cpu, const struct probe_action *action, struct outcome *o)
+{
+    if (action->op == OP_ON_INTERRUPT) {
+        if (action->args[0] > 0x100000000ull - 4)
+            return;
+        cpu->watch_at = action->args[0];
+        cpu->watch_how = (uint8_t)action->args[1];
+        cpu->watches = true;
+    } else if (!window_map(action->args[0], action->args[1])) {
+        return;
+    }
+    o->flags = cpu->program_if ? OUTCOME_F_IF : 0;
+    o->status = OUTCOME_OK;
 }
 
 /* CLK-23. The version is 0 or odd in the sample when no stable reading could be had. */
@@ -336,6 +439,8 @@ void action_run(struct cpu *cpu, uint32_t index)
 
     if (action.op == OP_CLOCK)
         run_clock(cpu, &action, &o);
+    else if (action.op == OP_MAP || action.op == OP_ON_INTERRUPT)
+        run_setting(cpu, &action, &o);
     else if (action.op < OP_COUNT && rows[action.op].code_len && action.mode < MODE_COUNT)
         run_instruction(cpu, &action, &o);
     mailbox()->outcomes[index] = o;
@@ -348,5 +453,6 @@ bool action_may_wake(const struct probe_action *action)
 
 bool action_is_host(const struct probe_action *action)
 {
-    return action->op >= OP_ADVANCE && action->op < OP_COUNT;
+    return (action->op >= OP_ADVANCE && action->op <= OP_SAVE_RESTORE) ||
+           (action->op >= OP_DESCHEDULE && action->op < OP_COUNT);
 }

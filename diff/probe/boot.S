@@ -181,8 +181,11 @@ boot_stack_end:
 
     .section .private, "aw", @nobits /* PROBE_PRIVATE: not part of the ROM */
     .balign 4096
+    .globl page_tables, window_tables
 page_tables:
     .skip 6 * 4096
+window_tables:
+    .skip 3 * 4096
 stacks:
     .skip 16 * 4096
 

@@ -115,6 +115,13 @@ void cpu_enter(struct cpu *cpu, uint8_t mode, struct context *context)
     }
 }
 
+static uint8_t look(const struct cpu *cpu)
+{
+    if (cpu->watch_how & ON_INTERRUPT_EXIT)
+        outb(EXIT_PORT, 0);
+    return *(const volatile uint8_t *)(uintptr_t)cpu->watch_at;
+}
+
 void cpu_log_event(struct cpu *cpu, uint8_t vector)
 {
     struct mailbox *m = mailbox();
@@ -126,8 +133,26 @@ void cpu_log_event(struct cpu *cpu, uint8_t vector)
     }
     if (n >= MAILBOX_EVENTS)
         return;
-    m->events[cpu->vcpu][n] = (struct probe_event){.after = m->current, .vector = vector};
+    m->events[cpu->vcpu][n] = (struct probe_event){
+        .after = m->current, .vector = vector, .watched = cpu->watches, .byte = cpu->watches ? look(cpu) : 0};
     m->event_count[cpu->vcpu] = n + 1;
+}
+
+/* Bit 0 of the 32-bit word, in one instruction. */
+static bool test_and_clear(volatile void *word)
+{
+    bool was;
+
+    __asm__ volatile("btrl $0, %1" : "=@ccc"(was), "+m"(*(volatile uint32_t *)word)::"memory");
+    return was;
+}
+
+/* The rest of what OP_ON_INTERRUPT asked for. */
+static void end_interrupt(struct cpu *cpu)
+{
+    if (cpu->watches && cpu->watch_how & ON_INTERRUPT_EOI &&
+        !test_and_clear((volatile void *)(uintptr_t)cpu->watch_at))
+        apic_write(cpu, APIC_EOI, 0);
 }
 
 void cpu_nmi(struct cpu *cpu)
@@ -172,6 +197,8 @@ void cpu_run_pad(struct cpu *cpu, uint8_t mode, struct context *context, bool en
         if (!is_interrupt(context))
             return;
         cpu_log_event(cpu, context->vector);
+        if (context->vector != VECTOR_NMI)
+            end_interrupt(cpu);
         /* An interrupt on the way to a HLT is the one that HLT was to wait for. */
         if (ends_when_woken && context->rip == start)
             context->rip++;

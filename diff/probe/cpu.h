@@ -41,7 +41,11 @@ struct cpu {
     bool program_if;              /* RFLAGS.IF as the program set it */
     volatile uint32_t ping, pong; /* the BSP asks an idle AP to take what is pending */
     uint8_t buffer[64];           /* OP_DUMP copies here */
-    uint8_t nmi_stack[CPU_NMI_END - 0x194];
+    bool x2apic;                  /* its local APIC answers by MSR */
+    bool watches;                 /* OP_ON_INTERRUPT: watch_at and watch_how hold */
+    uint8_t watch_how;            /* enum on_interrupt */
+    uint64_t watch_at;
+    uint8_t nmi_stack[CPU_NMI_END - 0x1a0];
 };
 _Static_assert(offsetof(struct cpu, frame64) == CPU_FRAME64, "enter.S");
 _Static_assert(sizeof(struct frame64) == CPU_FRAME64_END - CPU_FRAME64, "enter.S");
@@ -55,7 +59,9 @@ _Static_assert(offsetof(struct cpu, entered) == CPU_ENTERED, "enter.S");
 _Static_assert(sizeof(struct cpu) == CPU_SIZE && CPU_NMI_END == CPU_SIZE, "enter.S");
 _Static_assert(CPUS == PROBE_CPUS && LOAD_BASE == PROBE_BASE, "mailbox.h");
 
+#define APIC_EOI     0xb0
 #define RFLAGS_FIXED 2u
+#define RFLAGS_CF    1u
 #define RFLAGS_IF    0x200u
 
 /* What an instruction under test starts with and what it leaves. */
@@ -97,13 +103,33 @@ static inline void outb(uint16_t port, uint8_t value)
 {
     __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port) : "memory");
 }
-static inline uint32_t apic_read(uint32_t offset)
+static inline uint64_t rdmsr(uint32_t index)
 {
-    return *(volatile uint32_t *)(uintptr_t)(PROBE_MMIO_BASE + offset);
+    uint32_t lo, hi;
+
+    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(index) : "memory");
+    return (uint64_t)hi << 32 | lo;
 }
-static inline void apic_write(uint32_t offset, uint32_t value)
+static inline void wrmsr(uint32_t index, uint64_t value)
 {
-    *(volatile uint32_t *)(uintptr_t)(PROBE_MMIO_BASE + offset) = value;
+    __asm__ volatile("wrmsr" ::"a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(index) : "memory");
+}
+
+#define MSR_APIC_BASE    0x1bu
+#define APIC_BASE_X2APIC 0xc00u /* enabled, in x2APIC mode */
+#define MSR_X2APIC       0x800u /* register at xAPIC offset n: this + n / 16 */
+
+static inline bool is_x2apic(uint64_t apic_base)
+{
+    return (apic_base & APIC_BASE_X2APIC) == APIC_BASE_X2APIC;
+}
+/* A register of this vCPU's local APIC by its xAPIC offset. */
+static inline void apic_write(const struct cpu *cpu, uint32_t offset, uint32_t value)
+{
+    if (cpu->x2apic)
+        wrmsr(MSR_X2APIC + offset / 16, value);
+    else
+        *(volatile uint32_t *)(uintptr_t)(PROBE_MMIO_BASE + offset) = value;
 }
 
 /* Starts context in mode and returns at the first trap or interrupt, with context holding the state at that point. */
@@ -116,7 +142,9 @@ void cpu_log_event(struct cpu *cpu, uint8_t vector);
 _Noreturn void cpu_panic(struct cpu *cpu);
 void cpu_nmi(struct cpu *cpu);
 
-/* Descriptor tables, once by the BSP; then TR of this vCPU. */
+/* The page table entry of a page of PROBE_WINDOW; false: it lies elsewhere. Nothing is flushed. */
+bool window_map(uint64_t gva, uint64_t entry);
+/* Descriptor tables and the window, once by the BSP; then TR of this vCPU. */
 void tables_build(void);
 void tables_load(struct cpu *cpu);
 

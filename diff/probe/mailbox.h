@@ -20,7 +20,11 @@
 #define PROBE_HOLE      0xa0000000ull /* BASE_HOLE: nothing answers on pc and microvm */
 #define PROBE_ROM_BASE  0xffff0000ull /* BASE_ROM */
 #define PROBE_MMIO_BASE 0xfee00000ull /* BASE_MMIO: the local APIC page */
-#define PROBE_VCPUS     16
+#define PROBE_WINDOW                                                                                         \
+    0x8000000000ull /* virtual: 512 pages that OP_MAP fills, in 64-bit mode, for every vCPU */
+#define PROBE_WINDOW_PAGES 512
+#define PROBE_PTE_BITS     0xfffff007ull /* what OP_MAP puts there: frame below 4 GiB, US, RW, P */
+#define PROBE_VCPUS        16
 
 #define MAILBOX_MAGIC   0x314c4956u /* "VIL1" */
 #define MAILBOX_ACTIONS 4096
@@ -68,7 +72,9 @@ struct outcome {      /* 128 bytes */
 struct probe_event { /* an interrupt as the probe's handler saw it */
     uint32_t after;  /* index of the last action that had started */
     uint8_t vector;
-    uint8_t reserved[3];
+    uint8_t watched; /* 1: OP_ON_INTERRUPT was on */
+    uint8_t byte;    /* what its address held when the handler came */
+    uint8_t reserved;
 };
 
 /* One reading of a clock record by a guest: seq pairs it with the agent's bracket. */

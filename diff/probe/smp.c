@@ -82,15 +82,15 @@ static bool wait_free(const struct cpu *cpu, uint32_t cycles)
     return wait_for(&m->ap_done[cpu->vcpu], m->ap_go[cpu->vcpu], cycles);
 }
 
-static void start_others(unsigned vcpus)
+static void start_others(const struct cpu *bsp, unsigned vcpus)
 {
     for (unsigned i = 0; i < (unsigned)(sipi_entry_end - sipi_entry); i++)
         ((volatile uint8_t *)(uintptr_t)PROBE_SIPI_PAGE)[i] = sipi_entry[i];
-    apic_write(APIC_ICR, ICR_INIT_OTHERS);
+    apic_write(bsp, APIC_ICR, ICR_INIT_OTHERS);
     spin(INIT_CYCLES);
-    apic_write(APIC_ICR, ICR_SIPI_OTHERS);
+    apic_write(bsp, APIC_ICR, ICR_SIPI_OTHERS);
     spin(INIT_CYCLES);
-    apic_write(APIC_ICR, ICR_SIPI_OTHERS);
+    apic_write(bsp, APIC_ICR, ICR_SIPI_OTHERS);
     for (unsigned i = 1; i < vcpus; i++)
         if (!wait_for(&cpu_at(i)->present, 1, ONLINE_CYCLES))
             return;
@@ -125,19 +125,23 @@ void smp_start(struct cpu *bsp)
     unsigned vcpus = mailbox()->vcpus;
 
     bsp->present = 1;
+    bsp->x2apic = is_x2apic(rdmsr(MSR_APIC_BASE)); /* INIT keeps it */
     if (vcpus > 1)
-        start_others(vcpus < PROBE_VCPUS ? vcpus : PROBE_VCPUS);
+        start_others(bsp, vcpus < PROBE_VCPUS ? vcpus : PROBE_VCPUS);
     number_all();
 }
 
 static void settle_other(struct cpu *cpu)
 {
+    bool answers;
+
     if (!is_free(cpu)) { /* it halts: has it been woken? */
         wait_free(cpu, WAKE_CYCLES);
         return;
     }
+    answers = cpu->pong == cpu->ping; /* one that INIT stopped did not, and costs no second long wait */
     cpu->ping++;
-    wait_for(&cpu->pong, cpu->ping, RUN_CYCLES);
+    wait_for(&cpu->pong, cpu->ping, answers ? RUN_CYCLES : WAKE_CYCLES);
 }
 
 void smp_settle(void)
@@ -191,6 +195,8 @@ void smp_work(struct cpu *cpu)
     uint32_t vcpu;
 
     cpu->program_if = false;
+    cpu->watches = false;
+    cpu->x2apic = is_x2apic(rdmsr(MSR_APIC_BASE));
     cpu->entered = 0;
     cpu->present = 1;
     if (cpu->vcpu != NOT_NUMBERED) /* here again: what it did when the INIT came is over */

@@ -31,11 +31,39 @@ extern struct gate32 idt32[256];
 extern uint64_t gdt[];
 extern const char stubs_64[], stubs_32[], stubs_16[], stub_nmi[];
 
+#define PAGE_ENTRIES  512
+#define PAGE_SUBTABLE 7 /* US, RW, P: the last level decides */
+#define WINDOW_SLOT   (PROBE_WINDOW >> 39)
+
 static struct tss tss[PROBE_VCPUS];
+extern uint64_t page_tables[], window_tables[3][PAGE_ENTRIES]; /* boot.S: PROBE_PRIVATE */
+
+/* An empty last-level table behind a PML4 entry of its own. */
+static void window_build(void)
+{
+    for (unsigned level = 0; level < 3; level++)
+        for (unsigned i = 0; i < PAGE_ENTRIES; i++)
+            ((volatile uint64_t *)window_tables[level])[i] = 0;
+    window_tables[1][0] = (uintptr_t)window_tables[2] | PAGE_SUBTABLE;
+    window_tables[0][0] = (uintptr_t)window_tables[1] | PAGE_SUBTABLE;
+    page_tables[WINDOW_SLOT] = (uintptr_t)window_tables[0] | PAGE_SUBTABLE;
+}
+
+bool window_map(uint64_t gva, uint64_t entry)
+{
+    uint64_t page = (gva - PROBE_WINDOW) >> 12;
+
+    if (page >= PROBE_WINDOW_PAGES)
+        return false;
+    ((volatile uint64_t *)window_tables[2])[page] = entry & PROBE_PTE_BITS;
+    return true;
+}
 
 void tables_build(void)
 {
     uint32_t *ivt = (uint32_t *)(uintptr_t)REAL_IVT;
+
+    window_build();
 
     for (unsigned i = 0; i < 256; i++) {
         uint32_t at64 = (uint32_t)(uintptr_t)(i == VECTOR_NMI ? stub_nmi : stubs_64 + 16 * i);

@@ -69,6 +69,8 @@ static inline uint64_t reduce(const struct op_info *op, enum operand_kind kind, 
     case ARG_BYTES:
     case ARG_COUNT:
         return value % (op->limit + 1u);
+    case ARG_VCPU:
+        return value % PROGRAM_VCPUS_MAX;
     default:
         return value;
     }
@@ -110,6 +112,7 @@ static bool take_note(struct reader *r, struct program *program)
 
 static inline bool take_action(struct reader *r, struct program *program)
 {
+    const struct operand none = {.base = BASE_NONE};
     uint8_t opcode = take_u8(r);
     const struct op_info *op;
     struct action *action;
@@ -119,7 +122,11 @@ static inline bool take_action(struct reader *r, struct program *program)
     action = program_append(program);
     if (!action)
         return false;
-    *action = (struct action){.op = opcode < OP_COUNT ? opcode : OP_NOP};
+    /* Field by field: clearing a hundred bytes first would cost more than all of decoding. */
+    action->op = opcode < OP_COUNT ? opcode : OP_NOP;
+    action->mode = MODE_64;
+    action->vcpu = 0;
+    action->note = 0;
     op = op_info(action->op);
     if (op_on_vcpu(action->op)) {
         uint8_t context = take_u8(r);
@@ -128,8 +135,8 @@ static inline bool take_action(struct reader *r, struct program *program)
         action->mode = mode < MODE_COUNT ? mode : MODE_64;
         action->vcpu = (context & VCPU_MASK) % program->config.vcpus;
     }
-    for (unsigned i = 0; i < op->args; i++)
-        action->args[i] = take_operand(r, op, op->kinds[i]);
+    for (unsigned i = 0; i < PROGRAM_ARGS; i++)
+        action->args[i] = i < op->args ? take_operand(r, op, op->kinds[i]) : none;
     return true;
 }
 

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "diff/program/direct_guest.h"
+#include "diff/program/host_act.h"
 #include "vmm/apic/lapic.h"
 #include "vmm/pv/intercept.h"
+#include "vmm/pv/msr.h"
 
 static uint64_t env_tsc(void *ctx)
 {
@@ -30,14 +32,16 @@ static uint64_t env_realtime_ns(void *ctx)
 
 static uint64_t env_run_delay_ns(void *ctx, unsigned vcpu_id)
 {
-    (void)ctx, (void)vcpu_id;
-    return 0; /* nobody else wants this CPU */
+    const struct direct_machine *m = ctx;
+
+    return m->run_delay_ns[vcpu_id];
 }
 
 /* Registers, time and what the shell remembers, as the probe has them before the first action. */
 static void shell_start(struct direct_machine *m)
 {
     memset(m->vcpus, 0, sizeof(m->vcpus));
+    memset(m->window, 0, sizeof(m->window));
     for (unsigned i = 1; i < m->config.vcpus; i++)
         m->vm.vcpus[i].mp_state = MP_RUNNABLE; /* the probe has sent INIT and SIPI by now */
 }
@@ -47,8 +51,9 @@ static void program_start(struct direct_machine *m)
     shell_start(m);
     m->index = UINT32_MAX; /* the first step makes it 0 */
     m->hangs = 0;
-    m->paused = false;
+    m->paused = m->reshaped = m->guest_ran = false;
     m->wake_count = 0;
+    memset(m->run_delay_ns, 0, sizeof(m->run_delay_ns));
     memset(m->event_count, 0, sizeof(m->event_count));
 }
 
@@ -157,7 +162,7 @@ bool direct_machine_renew(struct direct_machine *m, const struct program_config 
 {
     bool keep_cpuid = same_cpuid(&m->config, config);
 
-    if (!same_shape(&m->config, config)) {
+    if (m->reshaped || !same_shape(&m->config, config)) {
         direct_machine_destroy(m);
         return direct_machine_create(m, config) == 0;
     }
@@ -173,23 +178,57 @@ bool direct_machine_renew(struct direct_machine *m, const struct program_config 
 
 /* Between actions. */
 
-static void log_event(struct direct_machine *m, unsigned vcpu, uint8_t vector)
+/* The byte that OP_ON_INTERRUPT watches, as the handler reads it. */
+static uint8_t watched_byte(struct direct_machine *m, struct vcpu *vcpu)
 {
-    uint32_t n = m->event_count[vcpu]++;
+    const struct direct_vcpu *shell = &m->vcpus[vcpu->id];
+    uint8_t byte;
+
+    if (shell->watch_how & ON_INTERRUPT_EXIT)
+        direct_exit(vcpu);
+    direct_read_physical(m, vcpu, shell->watch_at, &byte, 1);
+    return byte;
+}
+
+static void log_event(struct direct_machine *m, struct vcpu *vcpu, uint8_t vector)
+{
+    bool watched = m->vcpus[vcpu->id].watches;
+    uint8_t byte = watched ? watched_byte(m, vcpu) : 0;
+    uint32_t n = m->event_count[vcpu->id]++;
 
     if (n < MAILBOX_EVENTS)
-        m->events[vcpu][n] = (struct probe_event){.after = m->index, .vector = vector};
+        m->events[vcpu->id][n] =
+            (struct probe_event){.after = m->index, .vector = vector, .watched = watched, .byte = byte};
+}
+
+/* The guest's side of PV EOI (EOI-12), for OP_ON_INTERRUPT. */
+static void end_interrupt(struct direct_machine *m, struct vcpu *vcpu)
+{
+    const struct direct_vcpu *shell = &m->vcpus[vcpu->id];
+    uint32_t word, eoi = 0;
+
+    if (!shell->watches || !(shell->watch_how & ON_INTERRUPT_EOI))
+        return;
+    direct_read_physical(m, vcpu, shell->watch_at, &word, sizeof(word));
+    if (word & 1) {
+        word &= ~1u;
+        direct_write_physical(m, vcpu, shell->watch_at, &word, sizeof(word));
+    } else if (lapic_x2apic(vcpu)) {
+        vcpu_wrmsr(vcpu, MSR_X2APIC_BASE + APIC_EOI / 16, 0, ORIGIN_GUEST);
+    } else {
+        direct_write_physical(m, vcpu, PROBE_MMIO_BASE + APIC_EOI, &eoi, sizeof(eoi));
+    }
 }
 
 /* The probe's handler logs and returns; EOI is an action of the program. The first vector, or 0. */
-static uint8_t take_interrupts(struct direct_machine *m, struct vcpu *vcpu)
+uint8_t direct_take_interrupts(struct direct_machine *m, struct vcpu *vcpu)
 {
     uint8_t first = 0;
 
     if (vcpu->apic.nmi_pending) {
         vcpu->apic.nmi_pending = false;
         first = TRAP_NMI;
-        log_event(m, vcpu->id, TRAP_NMI);
+        log_event(m, vcpu, TRAP_NMI);
     }
     while (m->vcpus[vcpu->id].interrupts) {
         int vector = lapic_pending(vcpu);
@@ -199,7 +238,8 @@ static uint8_t take_interrupts(struct direct_machine *m, struct vcpu *vcpu)
         lapic_take(vcpu, vector);
         if (!first)
             first = vector;
-        log_event(m, vcpu->id, vector);
+        log_event(m, vcpu, vector);
+        end_interrupt(m, vcpu);
     }
     return first;
 }
@@ -225,7 +265,7 @@ static void settle_vcpu(struct direct_machine *m, struct vcpu *vcpu)
         note_restart(shell, vcpu);
     if (!runs || shell->lost)
         return;
-    vector = take_interrupts(m, vcpu);
+    vector = direct_take_interrupts(m, vcpu);
     if (halted)
         m->wakes[m->wake_count++] = (struct direct_wake){.vcpu = vcpu->id,
                                                          .vector = vector,
@@ -240,18 +280,72 @@ static void settle_vcpu(struct direct_machine *m, struct vcpu *vcpu)
 static void settle(struct direct_machine *m, unsigned acting)
 {
     for (unsigned i = 0; i < m->config.vcpus; i++)
-        if (i == acting || m->vm.vcpus[i].requests)
+        if (!m->vcpus[i].off_cpu && (i == acting || m->vm.vcpus[i].requests))
             settle_vcpu(m, &m->vm.vcpus[i]);
 }
 
 /* Host actions. */
 
-static void advance(struct direct_machine *m, uint64_t ns)
+static void pass_time(struct direct_machine *m, uint64_t until_ns)
+{
+    m->now_ns = until_ns < DIRECT_END_NS ? until_ns : DIRECT_END_NS;
+    vm_host_events(&m->vm);
+}
+
+static void put_on_cpu(struct direct_machine *m, struct vcpu *vcpu)
+{
+    struct direct_vcpu *shell = &m->vcpus[vcpu->id];
+
+    shell->off_cpu = false;
+    m->run_delay_ns[vcpu->id] += m->now_ns - shell->off_cpu_ns;
+    vcpu_load(vcpu);
+}
+
+/* To until_ns, with a stop wherever a vCPU gets its CPU back. */
+static void advance_to(struct direct_machine *m, uint64_t until_ns)
+{
+    struct vcpu *next;
+
+    do {
+        uint64_t at = until_ns;
+
+        next = NULL;
+        for (unsigned i = 0; i < m->config.vcpus; i++)
+            if (m->vcpus[i].off_cpu && m->vcpus[i].on_cpu_ns <= at) {
+                at = m->vcpus[i].on_cpu_ns;
+                next = &m->vm.vcpus[i];
+            }
+        pass_time(m, at);
+        if (next)
+            put_on_cpu(m, next);
+    } while (next);
+}
+
+static uint64_t ns_from_now(const struct direct_machine *m, uint64_t ns)
 {
     uint64_t left = DIRECT_END_NS - m->now_ns;
 
-    m->now_ns += ns < left ? ns : left;
-    vm_host_events(&m->vm);
+    return m->now_ns + (ns < left ? ns : left);
+}
+
+/* A halted vCPU has no CPU to lose, and one that has lost it keeps waiting. */
+static int deschedule(struct direct_machine *m, const struct action *action)
+{
+    struct direct_vcpu *shell = &m->vcpus[action->args[0].value];
+
+    if (action->args[0].value >= m->config.vcpus)
+        return -EINVAL;
+    if (shell->off_cpu || m->vm.vcpus[action->args[0].value].mp_state != MP_RUNNABLE)
+        return -EBUSY;
+    *shell = (struct direct_vcpu){.interrupts = shell->interrupts,
+                                  .watches = shell->watches,
+                                  .watch_how = shell->watch_how,
+                                  .watch_at = shell->watch_at,
+                                  .lost = shell->lost,
+                                  .off_cpu = true,
+                                  .off_cpu_ns = m->now_ns,
+                                  .on_cpu_ns = ns_from_now(m, action->args[1].value)};
+    return 0;
 }
 
 static void system_reset(struct direct_machine *m)
@@ -298,13 +392,26 @@ static int save_restore(struct direct_machine *m)
     return err;
 }
 
+static int other_host_action(struct direct_machine *m, struct action action, struct outcome *outcome)
+{
+    for (unsigned i = 0; i < op_info(action.op)->args; i++)
+        action.args[i].value += m->bases[action.args[i].base];
+    m->reshaped |= host_act_reshapes(action.op);
+    for (unsigned i = 0; !m->guest_ran && i < m->config.vcpus; i++)
+        m->vm.vcpus[i].has_run = false; /* settle() has looked for work, no more */
+    return host_act(&m->vm, &action, outcome);
+}
+
 static void host_action(struct direct_machine *m, const struct action *action, struct outcome *outcome)
 {
     int err = 0;
 
     switch (action->op) {
     case OP_ADVANCE:
-        advance(m, action->args[0].value);
+        advance_to(m, ns_from_now(m, action->args[0].value));
+        break;
+    case OP_DESCHEDULE:
+        err = deschedule(m, action);
         break;
     case OP_PAUSE_VM:
         pause_vm(m);
@@ -319,7 +426,7 @@ static void host_action(struct direct_machine *m, const struct action *action, s
         err = save_restore(m);
         break;
     default:
-        err = -ENOTSUP;
+        err = other_host_action(m, *action, outcome);
     }
     outcome->status = err == -ENOTSUP ? OUTCOME_UNSUPPORTED : OUTCOME_HOST;
     outcome->regs[0] = err < 0 ? -err : 0;
@@ -356,7 +463,12 @@ static void step_guest(struct step *step)
         step->outcome->status = OUTCOME_TIMEOUT;
         return;
     }
+    if (m->vcpus[action->vcpu].off_cpu) { /* the program waits for it */
+        advance_to(m, m->vcpus[action->vcpu].on_cpu_ns);
+        settle(m, action->vcpu);
+    }
     m->vcpus[action->vcpu].restarted = false;
+    m->guest_ran = true;
     for (unsigned i = 0; i < op_info(action->op)->args; i++)
         step->args[i] = m->bases[action->args[i].base] + action->args[i].value;
     if (action->op == OP_CLOCK)

@@ -21,11 +21,16 @@
 #define DIRECT_HANGS_MAX                                                                                     \
     4 /* hangs of vCPU 0 that end in a reset; the next one stops the run, as mailbox_run does */
 
-struct direct_vcpu {     /* the CPU shell: what the VMM's core does not hold */
-    bool interrupts;     /* IF between actions */
-    bool restarted;      /* INIT or SIPI came during the last step */
-    bool lost;           /* started by a SIPI at an address where no probe is */
+struct direct_vcpu { /* the CPU shell: what the VMM's core does not hold */
+    bool interrupts; /* IF between actions */
+    bool restarted;  /* INIT or SIPI came during the last step */
+    bool lost;       /* started by a SIPI at an address where no probe is */
+    bool off_cpu; /* the host took the CPU away; it comes back at on_cpu_ns, or when an action is due here */
+    bool watches; /* OP_ON_INTERRUPT: watch_at and watch_how hold */
+    uint8_t watch_how;   /* enum on_interrupt */
     uint32_t hlt_action; /* while halted: which action did it */
+    uint64_t watch_at;
+    uint64_t off_cpu_ns, on_cpu_ns;
 };
 
 struct direct_wake {      /* a HLT that had not ended with its own action */
@@ -42,9 +47,14 @@ struct direct_machine {
     uint32_t index;             /* of the action being done: steps since renew, notes included */
     uint32_t hangs;             /* HLTs of vCPU 0 that nothing could wake: each became a reset */
     bool paused;
+    bool guest_ran; /* CPUID is fixed from here on (CPU-9) */
+    bool
+        reshaped; /* slots, dirty logs or CPUID are no longer what the configuration says: renew builds anew */
     struct clock_data paused_clock;
     struct direct_vcpu vcpus[PROGRAM_VCPUS_MAX];
-    unsigned wake_count; /* HLTs that ended during the last step */
+    uint64_t run_delay_ns[PROGRAM_VCPUS_MAX]; /* total so far: what the env tells the VMM */
+    uint32_t window[PROBE_WINDOW_PAGES];      /* page table entries that OP_MAP made */
+    unsigned wake_count;                      /* HLTs that ended during the last step */
     struct direct_wake wakes[PROGRAM_VCPUS_MAX];
     uint32_t event_count[PROGRAM_VCPUS_MAX]; /* interrupts since renew; the first MAILBOX_EVENTS are kept */
     struct probe_event events[PROGRAM_VCPUS_MAX][MAILBOX_EVENTS];

@@ -5,6 +5,7 @@
 #include "vmm/abi/apic.h"
 #include "vmm/apic/lapic.h"
 #include "vmm/pv/intercept.h"
+#include "vmm/pv/msr.h"
 
 #define BIT(reg) (1u << (reg))
 
@@ -68,19 +69,20 @@ struct frame {
 };
 #define UNUSED GPRS
 
-static void load_registers(struct step *step, const struct frame *frame)
+/* *before becomes a copy. */
+static void load_registers(struct step *step, const struct frame *frame, uint64_t before[GPRS])
 {
     uint64_t *gpr = step->vcpu->regs.gpr;
+    /* Outside of long mode there is no way to load or see the upper halves. */
+    uint64_t width = is_long(step->action->mode) ? ~0ull : UINT32_MAX;
 
-    memcpy(gpr, pattern, sizeof(pattern));
+    for (unsigned i = 0; i < GPRS; i++)
+        gpr[i] = before[i] = pattern[i] & width;
     for (unsigned i = 0; i < op_info(step->action->op)->args; i++)
         if (frame->operands[i] < GPRS)
-            gpr[frame->operands[i]] = step->args[i];
+            gpr[frame->operands[i]] = before[frame->operands[i]] = step->args[i] & width;
     if (step->action->op == OP_WRMSR)
-        gpr[RDX] = step->args[1] >> 32;
-    if (!is_long(step->action->mode)) /* there is no way to load or see the upper halves */
-        for (unsigned i = 0; i < GPRS; i++)
-            gpr[i] = (uint32_t)gpr[i];
+        gpr[RDX] = before[RDX] = step->args[1] >> 32;
 }
 
 /* before becomes what the registers should be now: whatever else differs has changed against the rules. */
@@ -88,15 +90,14 @@ static void report_registers(struct step *step, const struct frame *frame, uint6
 {
     static const uint8_t order[4] = {RAX, RBX, RCX, RDX};
     const uint64_t *gpr = step->vcpu->regs.gpr;
+    uint32_t changed = 0;
 
     for (unsigned i = 0; done && i < 4; i++)
         if (frame->writes & BIT(order[i]))
             step->outcome->regs[i] = before[order[i]] = gpr[order[i]];
-    if (!memcmp(gpr, before, GPRS * sizeof(*gpr)))
-        return;
     for (unsigned i = 0; i < GPRS; i++)
-        if (gpr[i] != before[i])
-            step->outcome->changed |= BIT(i);
+        changed |= (uint32_t)(gpr[i] != before[i]) << i;
+    step->outcome->changed = changed;
 }
 
 /* Instructions that exit to the VMM with all their registers. MSRs outside of ring 0 fault there, too (GEN-1). */
@@ -106,8 +107,7 @@ static struct trap intercepted(struct step *step, const struct frame *frame,
     uint64_t before[GPRS];
     struct trap trap;
 
-    load_registers(step, frame);
-    memcpy(before, step->vcpu->regs.gpr, sizeof(before));
+    load_registers(step, frame, before);
     trap = call(step);
     report_registers(step, frame, before, !trapped(trap));
     return trap;
@@ -172,6 +172,16 @@ static struct trap act_hypercall(struct step *step)
     static const struct frame frame = {{RAX, RBX, RCX, RDX, RSI}, BIT(RAX)};
 
     return intercepted(step, &frame, call_hypercall);
+}
+
+static uint64_t size_bits(uint64_t value, unsigned size)
+{
+    return size == 8 ? value : value & ((1ull << 8 * size) - 1);
+}
+
+void direct_exit(struct vcpu *vcpu)
+{
+    (void)vcpu;
 }
 
 static struct trap act_nop(struct step *step)
@@ -278,25 +288,169 @@ static struct trap apic_store(struct step *step, uint32_t reg, uint32_t value)
     return direct_write(step, PROBE_MMIO_BASE + reg, &value, sizeof(value));
 }
 
+/* A register of the local APIC in x2APIC mode; value NULL: read it. */
+static struct trap apic_msr(struct step *step, uint32_t reg, const uint64_t *value)
+{
+    uint64_t *gpr = step->vcpu->regs.gpr;
+    struct trap trap;
+
+    gpr[RCX] = MSR_X2APIC_BASE + reg / 16;
+    if (value) {
+        gpr[RAX] = (uint32_t)*value;
+        gpr[RDX] = *value >> 32;
+        return intercept_wrmsr(step->vcpu);
+    }
+    trap = intercept_rdmsr(step->vcpu);
+    if (!trapped(trap))
+        step->outcome->regs[0] = (uint32_t)gpr[RAX] | gpr[RDX] << 32;
+    return trap;
+}
+
 static struct trap act_apic_read(struct step *step)
 {
+    if (lapic_x2apic(step->vcpu))
+        return apic_msr(step, step->args[0] & 0xff0, NULL);
     return direct_read(step, PROBE_MMIO_BASE + (step->args[0] & 0xff0), &step->outcome->regs[0], 4);
 }
 
 static struct trap act_apic_write(struct step *step)
 {
+    if (lapic_x2apic(step->vcpu))
+        return apic_msr(step, step->args[0] & 0xff0, &step->args[1]);
     return apic_store(step, step->args[0] & 0xff0, step->args[1]);
 }
 
 static struct trap act_ipi(struct step *step)
 {
+    uint64_t icr = step->args[0] << 32 | (uint32_t)step->args[1];
+
+    if (lapic_x2apic(step->vcpu))
+        return apic_msr(step, APIC_ICR, &icr);
     apic_store(step, APIC_ICR2, step->args[0] << 24);
     return apic_store(step, APIC_ICR, step->args[1]);
 }
 
 static struct trap act_eoi(struct step *step)
 {
+    const uint64_t any = 0;
+
+    if (lapic_x2apic(step->vcpu))
+        return apic_msr(step, APIC_EOI, &any);
     return apic_store(step, APIC_EOI, 0);
+}
+
+static struct trap act_x2apic(struct step *step)
+{
+    uint64_t *gpr = step->vcpu->regs.gpr, base = 0;
+
+    vcpu_rdmsr(step->vcpu, MSR_IA32_APICBASE, &base, ORIGIN_VMM);
+    base |= APICBASE_ENABLE | APICBASE_EXTD;
+    gpr[RCX] = MSR_IA32_APICBASE;
+    gpr[RAX] = (uint32_t)base;
+    gpr[RDX] = base >> 32;
+    return intercept_wrmsr(step->vcpu);
+}
+
+static struct trap act_port(struct step *step, unsigned size, bool write)
+{
+    struct bus *bus = &step->m->vm.bus;
+    uint16_t port = (uint16_t)step->args[0];
+
+    if (vcpu_cpl(step->vcpu)) /* IOPL is 0, and no port is open to ring 3 */
+        return GP0;
+    direct_exit(step->vcpu);
+    if (write)
+        bus_write(bus, BUS_PIO, step->vcpu, port, size, size_bits(step->args[1], size));
+    else
+        step->outcome->regs[0] = size_bits(bus_read(bus, BUS_PIO, step->vcpu, port, size), size);
+    return NO_TRAP;
+}
+
+static struct trap act_in(struct step *step)
+{
+    return act_port(step, 1 << (step->action->op - OP_IN8), false);
+}
+
+static struct trap act_out(struct step *step)
+{
+    return act_port(step, 1 << (step->action->op - OP_OUT8), true);
+}
+
+static struct trap act_rdtscp(struct step *step)
+{
+    const uint32_t rdtscp = 1u << 27;
+
+    if (!(vcpu_cpuid(step->vcpu, 0x80000001, 0).edx & rdtscp))
+        return (struct trap){.vector = TRAP_UD};
+    step->outcome->regs[2] = (uint32_t)step->vcpu->regs.tsc_aux;
+    return act_rdtsc(step);
+}
+
+static struct trap act_lock_cmpxchg8(struct step *step)
+{
+    uint8_t old, expected = (uint8_t)step->args[1], value = (uint8_t)step->args[2];
+    struct trap trap = direct_rmw(step, step->args[0], &old, 1);
+
+    if (trapped(trap))
+        return trap;
+    step->outcome->regs[0] = old;
+    return direct_write(step, step->args[0], old == expected ? &value : &old, 1);
+}
+
+static struct trap act_test_clear(struct step *step)
+{
+    uint32_t word, cleared;
+    struct trap trap = direct_rmw(step, step->args[0], &word, sizeof(word));
+
+    if (trapped(trap))
+        return trap;
+    step->outcome->regs[0] = word & 1;
+    cleared = word & ~1u;
+    return direct_write(step, step->args[0], &cleared, sizeof(cleared));
+}
+
+static struct trap act_invlpg(struct step *step)
+{
+    return vcpu_cpl(step->vcpu) ? GP0 : NO_TRAP;
+}
+
+static struct trap act_map(struct step *step)
+{
+    uint64_t page = (step->args[0] - PROBE_WINDOW) / GPA_PAGE_SIZE;
+
+    if (page < PROBE_WINDOW_PAGES)
+        step->m->window[page] = step->args[1] & PROBE_PTE_BITS;
+    else
+        step->outcome->status = OUTCOME_UNSUPPORTED;
+    return NO_TRAP;
+}
+
+static struct trap act_on_interrupt(struct step *step)
+{
+    struct direct_vcpu *shell = &step->m->vcpus[step->action->vcpu];
+
+    if (step->args[0] > DIRECT_MAPPED - 4) {
+        step->outcome->status = OUTCOME_UNSUPPORTED;
+        return NO_TRAP;
+    }
+    shell->watches = true;
+    shell->watch_at = step->args[0];
+    shell->watch_how = (uint8_t)step->args[1];
+    return NO_TRAP;
+}
+
+/* STI, then an instruction in whose shadow nothing comes in, then CLI. */
+static struct trap act_window(struct step *step)
+{
+    struct trap trap = set_interrupts(step, true);
+
+    if (trapped(trap))
+        return trap;
+    step->vcpu->regs.rflags |= RFLAGS_IF;
+    vcpu_enter(step->vcpu);
+    direct_take_interrupts(step->m, step->vcpu);
+    step->vcpu->regs.rflags &= ~RFLAGS_IF;
+    return set_interrupts(step, false);
 }
 
 static struct trap (*const acts[OP_COUNT])(struct step *step) = {
@@ -325,20 +479,44 @@ static struct trap (*const acts[OP_COUNT])(struct step *step) = {
     [OP_APIC_WRITE] = act_apic_write,
     [OP_IPI] = act_ipi,
     [OP_EOI] = act_eoi,
+    [OP_IN8] = act_in,
+    [OP_IN16] = act_in,
+    [OP_IN32] = act_in,
+    [OP_OUT8] = act_out,
+    [OP_OUT16] = act_out,
+    [OP_OUT32] = act_out,
+    [OP_RDTSCP] = act_rdtscp,
+    [OP_LOCK_CMPXCHG8] = act_lock_cmpxchg8,
+    [OP_TEST_CLEAR] = act_test_clear,
+    [OP_INVLPG] = act_invlpg,
+    [OP_MAP] = act_map,
+    [OP_X2APIC] = act_x2apic,
+    [OP_WINDOW] = act_window,
+    [OP_ON_INTERRUPT] = act_on_interrupt,
 };
 
 /* Bytes that the probe's code for this action advances RIP by: prefixes by mode, then the instruction. */
-static uint32_t code_length(const struct action *action)
+static uint32_t code_length(const struct step *step)
 {
+    const struct action *action = step->action;
     bool real = action->mode == MODE_16, wide = is_64bit(action->mode);
     unsigned length = op_info(action->op)->length;
 
+    if (action->op >= OP_APIC_READ && action->op <= OP_EOI && lapic_x2apic(step->vcpu))
+        return 2; /* RDMSR or WRMSR */
     switch (action->op) {
     case OP_LOAD8:
     case OP_STORE8:
     case OP_DUMP:
     case OP_FILL:
+    case OP_LOCK_CMPXCHG8:
+    case OP_INVLPG:
+    case OP_IN32:
+    case OP_OUT32:
         return length + real;
+    case OP_IN16:
+    case OP_OUT16:
+        return length + !real;
     case OP_LOAD16:
     case OP_STORE16:
         return length + 1; /* 66, or in real mode 67 */
@@ -347,6 +525,7 @@ static uint32_t code_length(const struct action *action)
     case OP_APIC_READ:
     case OP_APIC_WRITE:
     case OP_EOI:
+    case OP_TEST_CLEAR:
         return length + 2 * real;
     case OP_LOAD64:
     case OP_STORE64:
@@ -376,12 +555,12 @@ void direct_act(struct step *step)
     enter_mode(step);
     outcome->status = OUTCOME_OK;
     trap = acts[action->op](step);
-    if (outcome->status == OUTCOME_TIMEOUT)
+    if (outcome->status != OUTCOME_OK)
         return;
     if (trapped(trap))
         report_fault(outcome, trap);
     else
-        outcome->rip_delta = code_length(action);
+        outcome->rip_delta = code_length(step);
     if (step->m->vcpus[action->vcpu].interrupts)
         outcome->flags |= OUTCOME_F_IF;
 }

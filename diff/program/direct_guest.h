@@ -24,6 +24,19 @@ void direct_act(struct step *step);
 struct trap direct_read(struct step *step, uint64_t gva, void *dst, unsigned size);
 struct trap direct_write(struct step *step, uint64_t gva, const void *src, unsigned size);
 struct trap direct_fill(struct step *step, uint64_t gva, uint8_t byte, unsigned size);
+/* A read-modify-write of an instruction begins: faults as a write, reads. */
+struct trap direct_rmw(struct step *step, uint64_t gva, void *dst, unsigned size);
+
+/* Physical memory and devices: in pages that are there, of the size given; elsewhere all ones, and stores vanish. */
+void direct_read_physical(struct direct_machine *m, struct vcpu *vcpu, uint64_t gpa, void *dst,
+                          unsigned size);
+void direct_write_physical(struct direct_machine *m, struct vcpu *vcpu, uint64_t gpa, const void *src,
+                           unsigned size);
+
+/* Lets in what IF admits, as the probe's handler does. The first vector, or 0. */
+uint8_t direct_take_interrupts(struct direct_machine *m, struct vcpu *vcpu);
+/* The vCPU leaves to the host for something that the VMM need not know. */
+void direct_exit(struct vcpu *vcpu);
 
 /* The outcome of the HLT that has ended. */
 void direct_report_wake(struct outcome *outcome, const struct direct_wake *wake);

@@ -117,6 +117,7 @@ static const struct {
                       "a register such as APIC_SPIV, or its offset: a multiple of 16 below 0x1000"},
     [ARG_BYTES] = {"bytes", "a number of bytes"},
     [ARG_COUNT] = {"count", "a count"},
+    [ARG_VCPU] = {"vCPU", "the number of a vCPU"},
     [ARG_NS] = {"time", "a time with its unit: d, h, min, s, ms, us or ns, as in 5ms"},
 };
 
@@ -171,6 +172,10 @@ static int check_range(struct parser *p, const struct token *token, const struct
     case ARG_COUNT:
         if (value > op->limit)
             return parse_fail(p, token, "%s takes at most %u here", op->word, op->limit);
+        return 0;
+    case ARG_VCPU:
+        if (value >= PROGRAM_VCPUS_MAX)
+            return parse_fail(p, token, "a vCPU is a number below %d", PROGRAM_VCPUS_MAX);
         return 0;
     default:
         return 0;

@@ -7,7 +7,7 @@
         ARG_HYPERCALL, ARG_U64, ARG_U64, ARG_U64, ARG_U64                                                    \
     }
 
-static const struct op_info ops[OP_COUNT] = {
+const struct op_info op_table[OP_COUNT] = {
     /* word, host, operands, of which required, their kinds, needs */
     [OP_NOP] = {.word = "nop", .length = 1},
     [OP_NOTE] = {.word = "#"},
@@ -43,13 +43,39 @@ static const struct op_info ops[OP_COUNT] = {
     [OP_RESUME_VM] = {"resume", true, .needs = NEED_PAUSE},
     [OP_RESET] = {"reset", true, .needs = NEED_RESET},
     [OP_SAVE_RESTORE] = {"save-restore", true, .needs = NEED_SAVE_RESTORE},
-};
 
-const struct op_info *op_info(enum action_op op)
-{
-    assert(op < OP_COUNT);
-    return &ops[op];
-}
+    [OP_IN8] = {"in8", false, 1, 1, {ARG_U64}, .length = 1},
+    [OP_IN16] = {"in16", false, 1, 1, {ARG_U64}, .length = 1},
+    [OP_IN32] = {"in32", false, 1, 1, {ARG_U64}, .length = 1},
+    [OP_OUT8] = {"out8", false, 2, 2, {ARG_U64, ARG_U64}, .length = 1},
+    [OP_OUT16] = {"out16", false, 2, 2, {ARG_U64, ARG_U64}, .length = 1},
+    [OP_OUT32] = {"out32", false, 2, 2, {ARG_U64, ARG_U64}, .length = 1},
+    [OP_RDTSCP] = {"rdtscp", .length = 3},
+    [OP_LOCK_CMPXCHG8] = {"lock-cmpxchg8", false, 3, 3, {ARG_ADDR, ARG_U64, ARG_U64}, .length = 4},
+    [OP_TEST_CLEAR] = {"test-clear", false, 1, 1, {ARG_ADDR}, .length = 4},
+    [OP_INVLPG] = {"invlpg", false, 1, 1, {ARG_ADDR}, .length = 3},
+    [OP_MAP] = {"map", false, 2, 1, {ARG_ADDR, ARG_U64}, NEED_LONG_MODE},
+    [OP_X2APIC] = {"x2apic", .length = 2},
+    [OP_WINDOW] = {"window", .length = 3},
+    [OP_ON_INTERRUPT] = {"on-interrupt", false, 2, 1, {ARG_ADDR, ARG_U64}},
+
+    [OP_DESCHEDULE] = {"deschedule", true, 2, 2, {ARG_VCPU, ARG_NS}, NEED_SCHEDULE},
+    [OP_PAGE_OUT] = {"page-out", true, 1, 1, {ARG_ADDR}, NEED_PAGING},
+    [OP_PAGE_IN] = {"page-in", true, 1, 1, {ARG_ADDR}, NEED_PAGING},
+    [OP_HOST_INIT] = {"init", true, 1, 1, {ARG_VCPU}, NEED_INJECT},
+    [OP_HOST_SIPI] = {"sipi", true, 2, 2, {ARG_VCPU, ARG_U64}, NEED_INJECT},
+    [OP_MSI] = {"msi", true, 2, 2, {ARG_U64, ARG_U64}, NEED_INJECT},
+    [OP_SLOT_ADD] = {"slot-add", true, 3, 2, {ARG_ADDR, ARG_U64, ARG_U64}, NEED_SLOTS},
+    [OP_SLOT_REMOVE] = {"slot-remove", true, 1, 1, {ARG_ADDR}, NEED_SLOTS},
+    [OP_SLOT_MOVE] = {"slot-move", true, 2, 2, {ARG_ADDR, ARG_ADDR}, NEED_SLOTS},
+    [OP_SET_CPUID] = {"set-cpuid", true, 2, 1, {ARG_U64, ARG_U64}, NEED_RECONFIGURE},
+    [OP_ENFORCE] = {"enforce", true, 1, 1, {ARG_U64}, NEED_RECONFIGURE},
+    [OP_SET_CLOCK] = {"set-clock", true, 2, 1, {ARG_NS, ARG_U64}, NEED_RECONFIGURE},
+    [OP_KVMCLOCK_CTRL] = {"kvmclock-ctrl", true, 1, 1, {ARG_VCPU}, NEED_RECONFIGURE},
+    [OP_DIRTY_CLEAR] = {"dirty-clear", true, .needs = NEED_DIRTY_LOG},
+    [OP_DIRTY_READ] = {"dirty-read", true, 2, 2, {ARG_ADDR, ARG_U64}, NEED_DIRTY_LOG},
+    [OP_MIGRATE] = {"migrate", true, .needs = NEED_MIGRATE},
+};
 
 const char *mode_word(enum action_mode mode)
 {

@@ -2,6 +2,7 @@
 #ifndef DIFF_PROGRAM_PROGRAM_H
 #define DIFF_PROGRAM_PROGRAM_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,7 +63,47 @@ enum action_op {
     OP_RESUME_VM,
     OP_RESET,
     OP_SAVE_RESTORE,
+    /* guest, second part */
+    OP_IN8,
+    OP_IN16,
+    OP_IN32,
+    OP_OUT8,
+    OP_OUT16,
+    OP_OUT32,
+    OP_RDTSCP,
+    OP_LOCK_CMPXCHG8, /* address, expected, new: how a guest asks another vCPU for a TLB flush (TLB-1) */
+    OP_TEST_CLEAR,    /* bit 0 of a 32-bit word, in one instruction: the guest's side of PV EOI (EOI-12) */
+    OP_INVLPG,
+    OP_MAP,    /* page of the probe's window, its page table entry: P, RW, US and a 4 KiB frame below 4 GiB */
+    OP_X2APIC, /* this vCPU's local APIC goes into x2APIC mode: actions on it use the MSRs from here on */
+    OP_WINDOW, /* sti; nop; cli: whatever is pending comes in now */
+    OP_ON_INTERRUPT, /* byte address, enum on_interrupt: what the handler of this vCPU does before it returns */
+    /* host, second part */
+    OP_DESCHEDULE, /* the host takes the CPU away from a vCPU for a time, which is run delay (STL-*) */
+    OP_PAGE_OUT,
+    OP_PAGE_IN,
+    OP_HOST_INIT, /* INIT and SIPI that no guest sent */
+    OP_HOST_SIPI,
+    OP_MSI,
+    OP_SLOT_ADD,
+    OP_SLOT_REMOVE,
+    OP_SLOT_MOVE,
+    OP_SET_CPUID, /* KVM's feature word, and where the leaves begin */
+    OP_ENFORCE,
+    OP_SET_CLOCK,
+    OP_KVMCLOCK_CTRL,
+    OP_DIRTY_CLEAR, /* the dirty log of all RAM begins anew */
+    OP_DIRTY_READ,  /* outcome: a bit per page */
+    OP_MIGRATE,     /* to a file and back, as QEMU does it with KVM (decision 11) */
     OP_COUNT,
+};
+
+/* OP_ON_INTERRUPT: each interrupt's event then holds the byte as its handler first saw it (probe_event.byte). */
+enum on_interrupt {
+    ON_INTERRUPT_LOOK = 0,
+    ON_INTERRUPT_EXIT = 1 << 0, /* leave to the host first */
+    ON_INTERRUPT_EOI =
+        1 << 1, /* end the interrupt: test and clear bit 0, where it was clear write APIC EOI (EOI-12) */
 };
 
 /* Where an address counts from; the machine resolves it (decision 9). */
@@ -123,7 +164,17 @@ enum program_need {
     NEED_PAUSE = 1 << 8,
     NEED_SAVE_RESTORE = 1 << 9,
     NEED_ADVANCE = 1 << 10,
+    NEED_SCHEDULE = 1 << 11,
+    NEED_PAGING = 1 << 12,
+    NEED_INJECT = 1 << 13, /* INIT, SIPI and MSI from the host */
+    NEED_SLOTS = 1 << 14,
+    NEED_RECONFIGURE = 1 << 15, /* CPUID, enforcement and clock set anew */
+    NEED_DIRTY_LOG = 1 << 16,
+    NEED_MIGRATE = 1 << 17,
 };
+/* What QEMU has no command for: its machines run such programs and report those actions as not compared. */
+#define NEEDS_OF_OURS                                                                                        \
+    (NEED_SCHEDULE | NEED_PAGING | NEED_INJECT | NEED_SLOTS | NEED_RECONFIGURE | NEED_DIRTY_LOG)
 
 /* One row per op: its word, its operands, how its outcome is shown. Codec, parser, printer, probe, docs, fuzz walk it. */
 enum operand_kind {
@@ -136,7 +187,8 @@ enum operand_kind {
     ARG_APIC_REG,
     ARG_BYTES,
     ARG_COUNT,
-    ARG_NS
+    ARG_NS,
+    ARG_VCPU, /* a vCPU of the program that a host action is about */
 };
 struct op_info {
     const char *word;
@@ -148,7 +200,12 @@ struct op_info {
     uint16_t limit;              /* largest ARG_BYTES or ARG_COUNT operand */
     uint8_t length; /* bytes of the instruction under test, prefixes that its mode needs apart; 0: none */
 };
-const struct op_info *op_info(enum action_op op); /* op < OP_COUNT */
+extern const struct op_info op_table[OP_COUNT];
+static inline const struct op_info *op_info(enum action_op op)
+{
+    assert(op < OP_COUNT);
+    return &op_table[op];
+}
 /* The op's operands as they are written, e.g. "MSR value", the optional ones in brackets. */
 struct op_usage {
     char text[80];
