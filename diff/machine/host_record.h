@@ -15,10 +15,11 @@ struct host_record {
     char kernel_release[96];
     char flavour[32]; /* "kvm-amd", "kvm-intel", "kvm_pvm", ... as far as known */
     char clocksource[32];
-    uint32_t tsc_khz;                           /* KVM_GET_TSC_KHZ of a fresh vCPU */
-    bool native_vmcall;                         /* VMX: vmcall; else SVM: vmmcall */
-    struct cpuid_table supported;               /* KVM_GET_SUPPORTED_CPUID, leaf 1 EBX[31:24] masked */
-    struct cpuid_table host;                    /* native leaves 0, 1, 0x80000000, 1, 8 and brand */
+    uint32_t tsc_khz;             /* KVM_GET_TSC_KHZ of a fresh vCPU */
+    bool tcg;                     /* QEMU without KVM: its features are constants, nothing else is known */
+    bool native_vmcall;           /* VMX: vmcall; else SVM: vmmcall */
+    struct cpuid_table supported; /* KVM_GET_SUPPORTED_CPUID, leaf 1 EBX[31:24] masked */
+    struct cpuid_table host;      /* native leaves 0, 1, 0x80000000, 1, 8 and brand */
     int32_t extensions[HOST_RECORD_EXTENSIONS]; /* KVM_CHECK_EXTENSION answers by number */
     struct {
         uint32_t index;

@@ -332,7 +332,7 @@ static void take_record(struct soft_machine *sm, const struct host_record *host)
     struct cpuid_supported *s = &sm->supported;
 
     if (!host || !host->supported.count) {
-        *s = *cpuid_supported_soft();
+        *s = host && host->tcg ? *cpuid_supported_tcg() : *cpuid_supported_soft();
         sm->clocksource_tsc = true;
     } else {
         s->accel = ACCEL_SOFT;

@@ -20,6 +20,7 @@ static int add_host(cJSON *object, const struct host_record *host)
 
     if (!err && text)
         cJSON_AddItemToObject(object, "host", cJSON_CreateRaw(text));
+    cJSON_AddBoolToObject(object, "tcg", host->tcg);
     cJSON_AddNumberToObject(object, "tsc_khz", host->tsc_khz);
     cJSON_AddStringToObject(object, "clocksource", host->clocksource);
     free(text);
@@ -70,6 +71,7 @@ static int take_host(const cJSON *object, struct host_record *host)
         host->tsc_khz = take_count(object, "tsc_khz");
         take_string(object, "clocksource", host->clocksource, sizeof(host->clocksource));
     }
+    host->tcg = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "tcg"));
     free(text);
     return err;
 }

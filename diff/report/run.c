@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NEEDS_KVM (NEED_MSR | NEED_HYPERCALL | NEED_CLOCK)
+
 void run_init(struct run *run)
 {
     memset(run, 0, sizeof(*run));
@@ -148,6 +150,9 @@ const char *run_skip_reason(const struct run *run, unsigned set, unsigned scenar
 {
     unsigned vcpus = set_vcpus(run->sets[set].smp), needed = run->scenarios[scenario].program.config.vcpus;
 
+    /* Before anything else: the flags could be changed, this cannot. */
+    if (run->theirs.host.tcg && program_needs(&run->scenarios[scenario].program) & NEEDS_KVM)
+        return "TCG has no KVM interface";
     if (needed <= vcpus)
         return NULL;
     snprintf(buf, size, "it needs %u vCPUs, these flags give %u", needed, vcpus);
