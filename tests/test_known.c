@@ -29,7 +29,7 @@ static void add(struct check_list *list, const char *scenario, const char *their
                                     .theirs = theirs});
 }
 
-Test(known, D17_a_matching_difference_becomes_known_with_its_reason)
+Test(known, decision_17_a_matching_difference_becomes_known_with_its_reason)
 {
     struct check_list list;
     char message[200];
@@ -49,7 +49,7 @@ Test(known, D17_a_matching_difference_becomes_known_with_its_reason)
     known_free(&known);
 }
 
-Test(known, D17_an_entry_that_explains_nothing_is_stale_where_it_was_looked_at)
+Test(known, decision_17_an_entry_that_explains_nothing_is_stale_where_it_was_looked_at)
 {
     struct check_list list;
     char message[200];
