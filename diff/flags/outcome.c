@@ -66,6 +66,7 @@ static const struct {
     {"phys-bits *", CPU_REFUSED},
     {"property *-id: * doesn't match set apic-id: *", CPU_REFUSED},
     {"invalid node-id, must be 0", CPU_REFUSED},
+    {"kernel doesn't allow setting HyperV VP_INDEX", CPU_REFUSED},
 };
 
 enum cpu_error_kind flags_refusal_kind(const char *text)

@@ -212,6 +212,25 @@ static bool check_place(struct cpu_state *state)
                     ids[i].name, (uint32_t)value->number, state->place.apic_id, ids[i].name, ids[i].have);
         return false;
     }
+    return true;
+}
+
+/* What the machine looks at before the signs take effect: the values alone decide. */
+static bool check_vpindex(struct cpu_state *state, bool global)
+{
+    const struct property_value *value = &state->flags->vpindex;
+
+    if (!(value->set ? value->number : global) || state->host->extensions[EXT_HYPERV_VP_INDEX])
+        return true;
+    message_set(&state->outcome->error, CPU_REFUSED, value->at,
+                "kernel doesn't allow setting HyperV VP_INDEX");
+    return false;
+}
+
+static bool check_node(struct cpu_state *state)
+{
+    struct message *error = &state->outcome->error;
+
     if ((int64_t)state_number(state, P_NODE_ID) > 0 || (int64_t)state_number(state, P_NODE_ID) < -1) {
         message_set(error, CPU_REFUSED, state->values[P_NODE_ID].at, "invalid node-id, must be 0");
         return false;
@@ -221,6 +240,8 @@ static bool check_place(struct cpu_state *state)
 
 bool state_configure(struct cpu_state *state)
 {
+    bool global_vpindex;
+
     apply_model(state);
     apply_accelerator(state);
     apply_compat(state);
@@ -230,9 +251,11 @@ bool state_configure(struct cpu_state *state)
         state->outcome->error = state->flags->error;
         return false;
     }
+    global_vpindex = state_number(state, P_HV_VPINDEX);
     apply_flags(state);
-    if (!check_place(state))
+    if (!check_place(state) || !check_vpindex(state, global_vpindex) || !check_node(state))
         return false;
+    hyperv_check_vendor(state);
     state->outcome->error = state->flags->error; /* what is left is about signs */
     return !state->outcome->error.kind;
 }

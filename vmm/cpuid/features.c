@@ -39,6 +39,7 @@ const struct feature_word_info feature_words[FEATURE_WORDS] = {
     [FW_12_0_EAX] = {.leaf = 0x12, .reg = REG_EAX},
     [FW_12_0_EBX] = {.leaf = 0x12, .reg = REG_EBX},
     [FW_12_1_EAX] = {.leaf = 0x12, .subleaf = 1, .reg = REG_EAX},
+    [FW_XSS] = {.leaf = 0xd, .subleaf = 1, .reg = REG_ECX},
 };
 
 /* A plain loop: most names part at the first byte or two, and flags fuzzing lives off this. */

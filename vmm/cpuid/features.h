@@ -43,6 +43,7 @@ enum feature_word {
     FW_12_0_EAX,
     FW_12_0_EBX,
     FW_12_1_EAX,
+    FW_XSS, /* D.1 ECX: derived as FW_XCR0_LO is */
     FEATURE_WORDS,
 };
 

@@ -133,6 +133,7 @@ struct scan {
     uint8_t switches[PROPERTIES]; /* SEEN_* */
     uint8_t seen[NAME_INDEXES];   /* SEEN_*, by name as spelled */
     struct message plus_error, minus_error;
+    const struct property *plus_culprit, *minus_culprit; /* of these errors; NULL for an unknown name */
     /* Unknown names make QEMU refuse the string in any case, so the warnings about them stop at this many. */
     struct cpu_item unknown[16];
     unsigned unknown_count;
@@ -157,7 +158,7 @@ static void scan_sign(struct scan *scan, const struct cpu_item *item)
     struct name_ref ref = name_lookup(item->name, item->name_len, scan->max_model);
     bool plus = item->form == ITEM_PLUS;
     struct message *error = plus ? &scan->plus_error : &scan->minus_error;
-    struct property_value ignored;
+    struct property_value ignored = {0};
 
     remember_sign(scan, item, &ref);
     if (ref.feature) {
@@ -171,6 +172,8 @@ static void scan_sign(struct scan *scan, const struct cpu_item *item)
                     SPAN(item->name, item->name_len));
     else if (property_switch(ref.property, scan->flags->type, plus, &ignored, error))
         scan->switches[ref.property->id] |= sign_of(item);
+    else
+        *(plus ? &scan->plus_culprit : &scan->minus_culprit) = ref.property;
     error->at = item->at;
 }
 
@@ -246,11 +249,28 @@ static bool scan_value(struct scan *scan, const struct cpu_item *item)
     return true;
 }
 
+/* What QEMU makes of a sign on lbr-fmt depends on the values given, which may come later. */
+static void settle_sign_error(const struct scan *scan, const struct property *culprit, bool plus,
+                              struct message *error)
+{
+    struct property_value value;
+    uint32_t at = error->at;
+
+    if (!culprit)
+        return;
+    value = scan->flags->values[culprit->id];
+    property_switch(culprit, scan->flags->type, plus, &value, error);
+    error->at = at;
+}
+
 /* After all values: every plus, then every minus (R1). */
 static void apply_signs(struct scan *scan)
 {
     struct cpu_flags *flags = scan->flags;
 
+    flags->vpindex = flags->values[P_HV_VPINDEX];
+    settle_sign_error(scan, scan->plus_culprit, true, &scan->plus_error);
+    settle_sign_error(scan, scan->minus_culprit, false, &scan->minus_error);
     for (unsigned w = 0; w < FEATURE_WORDS; w++) {
         flags->touched[w] |= scan->plus[w] | scan->minus[w];
         flags->on[w] = (flags->on[w] | scan->plus[w]) & ~scan->minus[w];

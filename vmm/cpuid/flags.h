@@ -43,6 +43,7 @@ struct cpu_flags {
     /* What all items together say, last one winning and signs after values (R1 rows 6 to 8). */
     uint64_t touched[FEATURE_WORDS], on[FEATURE_WORDS];
     struct property_value values[PROPERTIES]; /* texts point into the string */
+    struct property_value vpindex;            /* hv-vpindex by values alone, without signs */
     struct messages warnings;
     enum cpu_stage stage; /* of error */
     struct message error; /* kind CPU_OK: none */

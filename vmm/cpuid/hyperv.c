@@ -135,11 +135,15 @@ static bool any_flag(const struct cpu_state *state)
     return state_number(state, P_HV_SPINLOCKS) != UINT32_MAX || state_number(state, P_HV_PASSTHROUGH);
 }
 
-bool hyperv_resolve(struct cpu_state *state)
+void hyperv_check_vendor(struct cpu_state *state)
 {
     if (state->values[P_HV_VENDOR_ID].text_len > 12)
         messages_add(&state->outcome->warnings, state->values[P_HV_VENDOR_ID].at,
                      "hv-vendor-id truncated to 12 characters");
+}
+
+bool hyperv_resolve(struct cpu_state *state)
+{
     if (!state_kvm(state))
         return true; /* accepted and ignored (K22) */
     state->hyperv = state->host->extensions[EXT_HYPERV] && any_flag(state);

@@ -70,7 +70,7 @@ const struct property properties[] = { /* sorted by name */
     { "level",                    P_LEVEL,                 PT_U32, .initial = UNSET32 },
     { "level-func7",              P_LEVEL_FUNC7,           PT_U32, .initial = UNSET32 },
     { "lmce",                     P_NONE,                  PT_BOOL },
-    { "memory",                   P_NONE,                  PT_LINK },
+    { "memory",                   P_MEMORY,                  PT_LINK },
     { "migratable",               P_MIGRATABLE,            PT_BOOL, .max_only = true, .initial = 1 },
     { "min-level",                P_MIN_LEVEL,             PT_U32 },
     { "min-xlevel",               P_MIN_XLEVEL,            PT_U32 },
@@ -176,11 +176,20 @@ static bool read_integer(const struct property *property, const char *text, size
     return true;
 }
 
-static bool read_mask(const struct property *property, const char *text, size_t len, uint64_t *number,
-                      struct message *why)
+/* QEMU goes on to the mask with the value from before; its default is outside, and a second error is an abort. */
+static void refuse_mask(const struct property *property, bool was_set, struct message *why)
+{
+    if (was_set)
+        message_set(why, CPU_BAD_VALUE, 0, "Parameter '%s' expects uint64", property->name);
+    else
+        message_set(why, CPU_QEMU_ABORTS, 0, "error_setv: Assertion `*errp == NULL' failed.");
+}
+
+static bool read_mask(const struct property *property, const char *text, size_t len, bool was_set,
+                      uint64_t *number, struct message *why)
 {
     if (!value_u64(text, len, number)) {
-        message_set(why, CPU_QEMU_ABORTS, 0, "error_setv: Assertion `*errp == NULL' failed.");
+        refuse_mask(property, was_set, why);
         return false;
     }
     if (*number & ~(uint64_t)property->max) {
@@ -221,6 +230,8 @@ static bool read_bool(const struct property *property, const char *text, size_t 
 bool property_read(const struct property *property, const char *text, size_t len,
                    struct property_value *value, struct message *why)
 {
+    bool was_set = value->set;
+
     value->set = true;
     switch ((enum property_type)property->type) {
     case PT_BOOL:
@@ -228,7 +239,7 @@ bool property_read(const struct property *property, const char *text, size_t len
     case PT_TRISTATE:
         return read_tristate(property, text, len, &value->number, why);
     case PT_MASK:
-        return read_mask(property, text, len, &value->number, why);
+        return read_mask(property, text, len, was_set, &value->number, why);
     case PT_VENDOR:
     case PT_TEXT:
         value->text = text;
@@ -239,6 +250,8 @@ bool property_read(const struct property *property, const char *text, size_t len
                     SPAN(text, len));
         return false;
     case PT_LINK:
+        if (len == 0) /* no object: QEMU finds out too late (P_MEMORY) */
+            return true;
         message_set(why, CPU_BAD_VALUE, 0, "Device '%.*s' not found", SPAN(text, len));
         return false;
     case PT_REALIZED: {
@@ -277,7 +290,7 @@ bool property_switch(const struct property *property, const char *type_name, boo
         message_set(why, CPU_BAD_VALUE, 0, "Parameter '%s' expects uint64", property->name);
         return false;
     case PT_MASK:
-        message_set(why, CPU_QEMU_ABORTS, 0, "error_setv: Assertion `*errp == NULL' failed.");
+        refuse_mask(property, value->set, why);
         return false;
     case PT_I32:
     case PT_I64:

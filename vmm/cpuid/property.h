@@ -62,6 +62,7 @@ enum property_id {
     P_LEGACY_CACHE,
     P_LEVEL,
     P_LEVEL_FUNC7,
+    P_MEMORY, /* set: to nothing, of which QEMU dies */
     P_MIGRATABLE,
     P_MIN_LEVEL,
     P_MIN_XLEVEL,
@@ -139,7 +140,7 @@ enum size_result value_metric(const char *text, size_t len, uint64_t *value);
 /* Reads one value. False: *why holds kind and QEMU's words, without the "can't apply global" prefix. */
 bool property_read(const struct property *property, const char *text, size_t len,
                    struct property_value *value, struct message *why);
-/* "+name" (on) or "-name" on a property that is no feature bit. */
+/* "+name" (on) or "-name" on a property that is no feature bit; *value is what it had. */
 bool property_switch(const struct property *property, const char *type_name, bool on,
                      struct property_value *value, struct message *why);
 

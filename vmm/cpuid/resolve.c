@@ -41,7 +41,7 @@ static void fill(struct cpu_state *state)
     for (unsigned w = 0; w < FEATURE_WORDS; w++) {
         uint64_t bits = supported_word(state->host, state->machine->irqchip, w);
 
-        if (w == FW_XCR0_LO || w == FW_XCR0_HI)
+        if (w == FW_XCR0_LO || w == FW_XCR0_HI || w == FW_XSS)
             continue;
         if (migratable)
             bits &= w == FW_80000007_EDX ? 0 : feature_named_bits(w); /* invtsc is the only one marked */
@@ -309,6 +309,13 @@ static bool check_kernel(struct cpu_state *state)
     return true;
 }
 
+/* TCG makes the CPU's address space before the last checks, KVM after them. */
+static bool check_memory(struct cpu_state *state)
+{
+    return !state->values[P_MEMORY].set ||
+           refuse(state, CPU_QEMU_ABORTS, P_MEMORY, "cpu_address_space_init: Assertion `mr' failed.");
+}
+
 bool state_resolve(struct cpu_state *state)
 {
     fill(state);
@@ -316,9 +323,11 @@ bool state_resolve(struct cpu_state *state)
     hide_pv(state);
     state->words[FW_XCR0_LO] = xsave_components(state) & UINT32_MAX;
     state->words[FW_XCR0_HI] = xsave_components(state) >> 32;
+    state->words[FW_XSS] = xsave_supervisor_components(state);
     settle_levels(state);
     if (!hyperv_resolve(state) || !filter(state))
         return false;
     copy_amd_aliases(state);
-    return check_machine(state) && check_kernel(state);
+    return (state_kvm(state) || check_memory(state)) && check_machine(state) && check_memory(state) &&
+           check_kernel(state);
 }

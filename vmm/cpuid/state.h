@@ -54,12 +54,16 @@ bool state_configure(struct cpu_state *state);
 /* resolve.c: dependencies, XSAVE components, levels, filter (P6). */
 bool state_resolve(struct cpu_state *state);
 /* hyperv.c: section 9. */
+/* As soon as the vendor is known, before signs are looked at. */
+void hyperv_check_vendor(struct cpu_state *state);
 bool hyperv_resolve(struct cpu_state *state);
 void hyperv_entries(const struct cpu_state *state, struct cpuid_table *out);
 /* leaves.c: the answer of QEMU's CPUID, out-of-range rule included (section 12, L2). */
 struct cpuid_regs leaf_regs(const struct cpu_state *state, uint32_t leaf, uint32_t subleaf);
 /* xsave.c: leaf 0xD and the components that features bring. */
 uint64_t xsave_components(const struct cpu_state *state);
+/* Those of IA32_XSS. QEMU 7.2 filters them, and shows none to a guest. */
+uint64_t xsave_supervisor_components(const struct cpu_state *state);
 struct cpuid_regs xsave_leaf(const struct cpu_state *state, uint32_t subleaf);
 /* cache.c: leaves 2, 4, 80000005, 80000006, 8000001D. */
 struct cpuid_regs cache_leaf_2(const struct cpu_state *state);

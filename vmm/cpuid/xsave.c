@@ -34,6 +34,13 @@ uint64_t xsave_components(const struct cpu_state *state)
     return mask;
 }
 
+#define XSS_ARCH_LBR (1u << 15)
+
+uint64_t xsave_supervisor_components(const struct cpu_state *state)
+{
+    return state_has(state, F_XSAVE) && state_has(state, F_ARCH_LBR) ? XSS_ARCH_LBR : 0;
+}
+
 /* KVM lays the components out as the processor does. */
 static struct cpuid_regs component_regs(const struct cpu_state *state, size_t i)
 {
