@@ -16,7 +16,7 @@ struct ran {
 };
 
 /* Skips the test where QEMU is not installed. */
-static void run(struct ran *r, enum machine_kind kind, const char *smp, const char *text)
+static void run_cpu(struct ran *r, enum machine_kind kind, const char *cpu, const char *smp, const char *text)
 {
     struct program_error error;
     struct run_item item = {.programs = &r->program, .program_count = 1};
@@ -28,7 +28,7 @@ static void run(struct ran *r, enum machine_kind kind, const char *smp, const ch
     cr_assert(eq(int, program_parse(&r->program, text, strlen(text), &error), 0), "%u:%u: %s", error.line,
               error.column, error.message);
     item.flags = (struct flag_set){.name = "test",
-                                   .cpu = "qemu64",
+                                   .cpu = cpu,
                                    .machine = kind == MACHINE_SOFT ? "pc" : "microvm",
                                    .smp = smp,
                                    .memory = "64M"};
@@ -41,6 +41,11 @@ static void run(struct ran *r, enum machine_kind kind, const char *smp, const ch
     r->t = &r->result.transcripts[0];
     cr_assert(eq(u32, r->t->count, r->program.count));
     machine_close(machine);
+}
+
+static void run(struct ran *r, enum machine_kind kind, const char *smp, const char *text)
+{
+    run_cpu(r, kind, "qemu64", smp, text);
 }
 
 static void release(struct ran *r)
@@ -339,6 +344,176 @@ static void a_program_that_overwrites_the_mailbox_is_survived(enum machine_kind 
     release(&r);
 }
 
+static void ports_are_read_and_written(enum machine_kind kind)
+{
+    char text[4096] = HEAD(1);
+    struct ran r;
+
+    for (unsigned i = 0; i < MODES; i++) {
+        size_t at = strlen(text);
+
+        /* 0x3f0: nothing is there on microvm and on ours */
+        snprintf(
+            text + at, sizeof(text) - at,
+            "%s in8 0x3f0\n%s in16 0x3f0\n%s in32 0x3f0\n%s out8 0x80 1\n%s out16 0x3f0 1\n%s out32 0x3f0 1\n",
+            modes[i], modes[i], modes[i], modes[i], modes[i], modes[i]);
+    }
+    run(&r, kind, "1", text);
+    for (unsigned i = 0; i < 6 * MODES; i++) {
+        static const uint64_t floating[6] = {0xff, 0xffff, 0xffffffff};
+        bool real = i / 6 == 6;
+
+        if (user[i / 6]) {
+            expect_fault(&r, i, 13, 0);
+            continue;
+        }
+        expect_ok(&r, i, floating[i % 6]);
+        cr_assert(eq(u32, nth(&r, i)->rip_delta, i % 3 == 0 ? 1 : i % 3 == 1 ? 1 + !real : 1 + real));
+    }
+    release(&r);
+}
+
+static void single_instructions_read_and_write(enum machine_kind kind)
+{
+    char text[4096] = HEAD(1);
+    struct ran r;
+
+    for (unsigned i = 0; i < MODES; i++) {
+        size_t at = strlen(text);
+
+        snprintf(text + at, sizeof(text) - at,
+                 "store32 ram 0xffffff05\n%s lock-cmpxchg8 ram 4 6\n%s lock-cmpxchg8 ram 5 7\nload32 ram\n"
+                 "%s test-clear ram\n%s test-clear ram\nload32 ram\n",
+                 modes[i], modes[i], modes[i], modes[i]);
+    }
+    run(&r, kind, "1", text);
+    for (unsigned i = 0; i < MODES; i++) {
+        expect_ok(&r, 7 * i + 1, 5); /* what it found, and it differs: nothing is stored */
+        expect_ok(&r, 7 * i + 2, 5);
+        expect_ok(&r, 7 * i + 3, 0xffffff07);
+        expect_ok(&r, 7 * i + 4, 1);
+        expect_ok(&r, 7 * i + 5, 0);
+        expect_ok(&r, 7 * i + 6, 0xffffff06);
+    }
+    release(&r);
+}
+
+static void rdtscp_gives_the_auxiliary_register(enum machine_kind kind)
+{
+    struct ran r;
+
+    run_cpu(&r, kind, "qemu64,+rdtscp", "1", HEAD(1) "wrmsr MSR_TSC_AUX 7\nrdtscp\ncpl3 { rdtscp }\n");
+    for (unsigned i = 1; i < 3; i++) {
+        cr_assert(eq(u8, nth(&r, i)->status, OUTCOME_OK));
+        cr_assert(eq(u64, nth(&r, i)->regs[2], 7));
+        cr_assert(eq(u32, nth(&r, i)->changed, 0));
+    }
+    release(&r);
+}
+
+static void the_window_is_mapped_as_told(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "2",
+        HEAD(2) "store64 ram 0x1111\nstore64 ram+0x1000 0x2222\nload64 0x8000000000\nmap 0x8000000000 ram+7\n"
+                "load64 0x8000000000\n@1 load64 0x8000000000\ncpl3 { load64 0x8000000000 }\n"
+                "map 0x8000000000 ram+0x1001\ninvlpg 0x8000000000\nload64 0x8000000000\n"
+                "store64 0x8000000000 1\ncpl3 { load64 0x8000000000 }\nmap 0x8000200000 ram+7\n"
+                "cpl3 { invlpg 0x8000000000 }\nmap 0x8000001000 ram+7\nload16 0x8000000fff\n"
+                "load16 0x80001fffff\n");
+    expect_fault(&r, 2, 14, 0);
+    expect_ok(&r, 4, 0x1111);
+    expect_ok(&r, 5, 0x1111);
+    expect_ok(&r, 6, 0x1111);
+    expect_ok(&r, 9, 0x2222);
+    expect_fault(&r, 10, 14, 3);
+    expect_fault(&r, 11, 14, 5);
+    cr_assert(eq(u8, nth(&r, 12)->status, OUTCOME_UNSUPPORTED));
+    expect_fault(&r, 13, 13, 0);
+    expect_ok(&r, 15, 0x1100);
+    expect_fault(&r, 16, 14, 0);
+    cr_assert(eq(u64, nth(&r, 16)->cr2, 0x80001fffff));
+    release(&r);
+}
+
+static void a_window_lets_interrupts_in_once(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "1",
+        HEAD(1) "apic-write 0xf0 0x1ff\nipi 0 0x40051\nwindow\nipi 0 0x40061\nnop\ncpl3 { window }\n");
+    cr_assert(eq(u32, r.t->event_count[0], 1));
+    expect_event(&r, 0, 0, 0x51);
+    cr_assert(eq(u8, r.program.actions[r.t->events[0][0].after].op, OP_WINDOW));
+    cr_assert(eq(u8, nth(&r, 2)->flags, 0));
+    cr_assert(eq(u32, nth(&r, 2)->rip_delta, 3));
+    expect_fault(&r, 5, 13, 0);
+    release(&r);
+}
+
+static void x2apic_actions_use_the_msrs(enum machine_kind kind)
+{
+    struct ran r;
+
+    run_cpu(&r, kind, "qemu64,+x2apic", "2",
+            HEAD(2) "@1 x2apic\nx2apic\nrdmsr 0x1b\napic-write 0xf0 0x1ff\nsti\nipi 0 0x51\neoi\n"
+                    "apic-read 0x20\n@1 apic-read 0x20\n@1 apic-write 0xf0 0x1ff\n@1 sti\nipi 1 0x61\n"
+                    "apic-read 0x300\ncpl3 { apic-read 0x20 }\n!reset\napic-read 0x20\n@1 apic-read 0x20\n");
+    expect_ok(&r, 2, 0xfee00d00);
+    expect_ok(&r, 5, 0);
+    cr_assert(eq(u32, nth(&r, 5)->rip_delta, 2));
+    expect_event(&r, 0, 0, 0x51);
+    expect_ok(&r, 7, 0);
+    expect_ok(&r, 8, 1);
+    expect_event(&r, 1, 0, 0x61);
+    expect_ok(&r, 12, 0x100000061);
+    expect_fault(&r, 13, 13, 0);
+    expect_ok(&r, 16, 0x1000000); /* xAPIC again */
+    release(&r);
+}
+
+static void a_handler_looks_and_ends_its_interrupt(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "1",
+        HEAD(1) "apic-write 0xf0 0x1ff\nsti\nstore32 ram 0xff05\non-interrupt ram\nipi 0 0x51\neoi\n"
+                "on-interrupt ram 2\nipi 0 0x61\nload32 ram\nipi 0 0x71\nload32 ram\napic-read 0x130\neoi\n"
+                "apic-read 0x130\non-interrupt 0x100000000\n");
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert(eq(u8, r.t->events[0][i].watched, 1));
+    cr_assert(eq(u8, r.t->events[0][0].byte, 5));
+    cr_assert(eq(u8, r.t->events[0][1].byte, 5));
+    expect_ok(&r, 8, 0xff04); /* taken as an end by PV EOI: the APIC was not written */
+    cr_assert(eq(u8, r.t->events[0][2].byte, 4));
+    expect_ok(&r, 11, 2); /* 0x61 is in service still, 0x71 was ended at the APIC */
+    expect_ok(&r, 13, 0);
+    cr_assert(eq(u8, nth(&r, 14)->status, OUTCOME_UNSUPPORTED));
+    release(&r);
+}
+
+static void migration_keeps_what_the_guest_sees(enum machine_kind kind)
+{
+    struct ran r;
+
+    run(&r, kind, "2",
+        HEAD(2) "store64 ram 0x1234\nwrmsr 0xc0000102 0x55\n@1 wrmsr 0xc0000102 0x66\napic-write 0xf0 0x1aa\n"
+                "!migrate\nload64 ram\nrdmsr 0xc0000102\n@1 rdmsr 0xc0000102\napic-read 0xf0\nnop\n!reset\n"
+                "rdmsr 0xc0000102\nload64 ram\n!pause\n!migrate\n!resume\nload64 ram\n");
+    cr_assert(eq(u8, nth(&r, 4)->status, OUTCOME_HOST));
+    cr_assert(eq(u64, nth(&r, 4)->regs[0], 0));
+    expect_ok(&r, 5, 0x1234);
+    expect_ok(&r, 6, 0x55);
+    expect_ok(&r, 7, 0x66);
+    expect_ok(&r, 8, 0x1aa);
+    expect_ok(&r, 11, 0);
+    expect_ok(&r, 12, 0x1234);
+    cr_assert(eq(u8, nth(&r, 14)->status, OUTCOME_HOST));
+    expect_ok(&r, 16, 0x1234);
+    release(&r);
+}
+
 #define ON_BOTH(name)                                                                                        \
     Test(probe_tcg, name)                                                                                    \
     {                                                                                                        \
@@ -363,3 +538,20 @@ ON_BOTH(host_actions_are_done)
 ON_BOTH(a_vcpu_that_is_not_there_is_not_compared)
 ON_BOTH(clock_samples_lie_between_two_readings)
 ON_BOTH(a_program_that_overwrites_the_mailbox_is_survived)
+ON_BOTH(ports_are_read_and_written)
+ON_BOTH(single_instructions_read_and_write)
+ON_BOTH(rdtscp_gives_the_auxiliary_register)
+ON_BOTH(the_window_is_mapped_as_told)
+ON_BOTH(a_window_lets_interrupts_in_once)
+ON_BOTH(a_handler_looks_and_ends_its_interrupt)
+
+/* QEMU's TCG of 7.2 has no x2APIC. */
+Test(probe_soft, x2apic_actions_use_the_msrs)
+{
+    x2apic_actions_use_the_msrs(MACHINE_SOFT);
+}
+
+Test(probe_tcg, migration_keeps_what_the_guest_sees)
+{
+    migration_keeps_what_the_guest_sees(MACHINE_QEMU_TCG);
+}

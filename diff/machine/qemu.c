@@ -16,29 +16,13 @@
 #include "diff/machine/driver.h"
 #include "diff/machine/mailbox_run.h"
 #include "diff/machine/msr_cleanup.h"
-#include "diff/machine/qmp.h"
+#include "diff/machine/qemu_parts.h"
 #include "diff/probe/rom.h"
 
 #define LAUNCH_MS      15000u
-#define COMMAND_MS     5000u
 #define END_MS         2000u /* for a QEMU that closed QMP to end by itself, so that its status can be told */
 #define WATCH_NS       1000000u
 #define RELAUNCHES_MAX 3
-
-struct qemu {
-    const struct qemu_config *config;
-    struct child child;
-    struct qmp qmp;
-    char error[QMP_ERROR];
-    int ram_fd, bios_fd;
-    uint8_t *ram;
-    uint64_t ram_size;
-    bool fresh;          /* launched with -S: the guest has not run yet */
-    bool paused;         /* by us */
-    bool broken;         /* it stopped by itself: a KVM internal error */
-    unsigned resets;     /* RESET events */
-    uint64_t watched_ns; /* when pump last looked at the process */
-};
 
 uint64_t qemu_memory_bytes(const char *memory)
 {
@@ -60,7 +44,7 @@ uint64_t qemu_memory_bytes(const char *memory)
     return *end || n > 1 << 20 ? 0 : (uint64_t)n << shift;
 }
 
-static bool cancelled(const struct qemu *q)
+bool qemu_cancelled(const struct qemu *q)
 {
     const struct progress *p = q->config->progress;
 
@@ -202,7 +186,7 @@ static int qemu_start(struct qemu *q, const struct args *args, int qmp_fds[2], b
     return -EIO;
 }
 
-static int qemu_launch(struct qemu *q, const struct run_item *item, struct run_result *result)
+int qemu_launch(struct qemu *q, const char *incoming, bool *refused, char why[240])
 {
     struct args args = {0};
     int fds[2];
@@ -210,12 +194,16 @@ static int qemu_launch(struct qemu *q, const struct run_item *item, struct run_r
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
         return -errno;
-    flag_arguments(&args, q->config->accel, &item->flags);
-    if (!result->command_line)
-        result->command_line = args_quote(&args, 0, args.count);
+    flag_arguments(&args, q->config->accel, &q->item->flags);
+    if (!q->result->command_line)
+        q->result->command_line = args_quote(&args, 0, args.count);
     qmp_arguments(&args, fds[1]);
     memory_arguments(&args, q);
-    err = qemu_start(q, &args, fds, &result->refused, result->error);
+    if (incoming) {
+        args_add(&args, "-incoming");
+        args_add(&args, incoming);
+    }
+    err = qemu_start(q, &args, fds, refused, why);
     q->fresh = q->paused = true;
     q->broken = false;
     q->resets = 0;
@@ -223,21 +211,21 @@ static int qemu_launch(struct qemu *q, const struct run_item *item, struct run_r
     return err;
 }
 
-static void qemu_stop(struct qemu *q, struct run_result *result)
+void qemu_stop(struct qemu *q)
 {
     child_alive(&q->child);
-    if (result && !result->warnings && q->child.text_used)
-        result->warnings = strdup(q->child.text);
+    if (q->result && !q->result->warnings && q->child.text_used)
+        q->result->warnings = strdup(q->child.text);
     qmp_close(&q->qmp);
     child_kill(&q->child);
 }
 
 static int command(struct qemu *q, const char *name)
 {
-    return qmp_execute(&q->qmp, name, NULL, COMMAND_MS, NULL, q->error);
+    return qmp_execute(&q->qmp, name, NULL, QEMU_COMMAND_MS, NULL, q->error);
 }
 
-static int set_paused(struct qemu *q, bool paused)
+int qemu_set_paused(struct qemu *q, bool paused)
 {
     int err;
 
@@ -281,7 +269,7 @@ static uint64_t raw_ns(void *ctx)
 
 static int wait_for_reset(struct qemu *q, unsigned before)
 {
-    uint64_t deadline = deadline_in_ms(COMMAND_MS);
+    uint64_t deadline = deadline_in_ms(QEMU_COMMAND_MS);
 
     while (q->resets == before) {
         int err = qmp_poll(&q->qmp, q->error);
@@ -304,7 +292,7 @@ static int restart(void *ctx)
     if (!err && !q->fresh && q->paused)
         err = wait_for_reset(q, before);
     if (!err && q->paused)
-        err = set_paused(q, false);
+        err = qemu_set_paused(q, false);
     q->fresh = false;
     return err;
 }
@@ -333,17 +321,19 @@ static int host_action(void *ctx, const struct action *action, struct outcome *o
     (void)outcome;
     switch (action->op) {
     case OP_PAUSE_VM:
-        return set_paused(q, true);
+        return qemu_set_paused(q, true);
     case OP_RESUME_VM:
-        return set_paused(q, false);
-    default: /* !save-restore is ours (decision 11) */
+        return qemu_set_paused(q, false);
+    case OP_MIGRATE:
+        return qemu_migrate(q);
+    default: /* !save-restore is ours (decision 11); for the others QEMU has no command */
         return -ENOTSUP;
     }
 }
 
 static bool is_cancelled(void *ctx)
 {
-    return cancelled(ctx);
+    return qemu_cancelled(ctx);
 }
 
 static struct mailbox_host mailbox_host_of(struct qemu *q, const struct flag_set *flags)
@@ -365,16 +355,17 @@ static struct mailbox_host mailbox_host_of(struct qemu *q, const struct flag_set
 }
 
 /* After a program whose VM was lost: a fresh QEMU, for a few times. */
-static int replace(struct qemu *q, const struct run_item *item, struct run_result *result,
-                   unsigned *relaunches)
+static int replace(struct qemu *q, unsigned *relaunches)
 {
+    struct run_result *result = q->result;
+
     if (++*relaunches > RELAUNCHES_MAX) {
         snprintf(result->error, sizeof(result->error),
                  "QEMU was lost %u times; the other programs did not run", RELAUNCHES_MAX + 1);
         return -EIO;
     }
-    qemu_stop(q, result);
-    return qemu_launch(q, item, result);
+    qemu_stop(q);
+    return qemu_launch(q, NULL, &result->refused, result->error);
 }
 
 /* After a program whose values in KVM's MSRs may outlive a reset. What it does is not part of any transcript. */
@@ -396,8 +387,10 @@ static int clean_msrs(struct mailbox_host *host)
     return err;
 }
 
-static int run_programs(struct qemu *q, const struct run_item *item, struct run_result *result)
+static int run_programs(struct qemu *q)
 {
+    const struct run_item *item = q->item;
+    struct run_result *result = q->result;
     const struct progress *p = q->config->progress;
     struct mailbox_host host = mailbox_host_of(q, &item->flags);
     unsigned relaunches = 0;
@@ -410,10 +403,10 @@ static int run_programs(struct qemu *q, const struct run_item *item, struct run_
         if (i && !lost && msr_cleanup_needed(&item->programs[i - 1]))
             lost = clean_msrs(&host);
         if (lost)
-            err = replace(q, item, result, &relaunches);
+            err = replace(q, &relaunches);
         if (!err)
             err = mailbox_run(&host, &item->programs[i], &result->transcripts[i]);
-        if (err == -EINTR || cancelled(q))
+        if (err == -EINTR || qemu_cancelled(q))
             return -EINTR;
         if (err && err != -EIO) {
             snprintf(result->error, sizeof(result->error), "program %u: %s", i, strerror(-err));
@@ -428,9 +421,9 @@ static int run_programs(struct qemu *q, const struct run_item *item, struct run_
     return 0;
 }
 
-static void qemu_free(struct qemu *q, struct run_result *result)
+static void qemu_free(struct qemu *q)
 {
-    qemu_stop(q, result);
+    qemu_stop(q);
     if (q->ram)
         munmap(q->ram, q->ram_size);
     if (q->ram_fd >= 0)
@@ -441,7 +434,13 @@ static void qemu_free(struct qemu *q, struct run_result *result)
 
 int qemu_run_item(const struct qemu_config *config, const struct run_item *item, struct run_result *result)
 {
-    struct qemu q = {.config = config, .ram_fd = -1, .bios_fd = -1, .qmp.fd = -1, .child.out_fd = -1};
+    struct qemu q = {.config = config,
+                     .item = item,
+                     .result = result,
+                     .ram_fd = -1,
+                     .bios_fd = -1,
+                     .qmp.fd = -1,
+                     .child.out_fd = -1};
     int err = -EINVAL;
 
     if (!qemu_memory_bytes(item->flags.memory))
@@ -450,12 +449,12 @@ int qemu_run_item(const struct qemu_config *config, const struct run_item *item,
     else
         err = qemu_prepare(&q, &item->flags);
     if (!err)
-        err = qemu_launch(&q, item, result);
+        err = qemu_launch(&q, NULL, &result->refused, result->error);
     if (!err)
-        err = run_programs(&q, item, result);
+        err = run_programs(&q);
     if (err && err != -EINTR && !result->error[0])
         snprintf(result->error, sizeof(result->error), "QEMU: %s", strerror(-err));
-    qemu_free(&q, result);
+    qemu_free(&q);
     return err == -EINTR ? err : 0;
 }
 
@@ -478,6 +477,6 @@ int qemu_version(char version[64], char why[240])
     if (!err)
         snprintf(version, 64, "%s", q.qmp.version);
     args_free(&args);
-    qemu_free(&q, NULL);
+    qemu_free(&q);
     return err;
 }
