@@ -1,16 +1,9 @@
-/* Interprocessor interrupts by the ICR: who is addressed, and delivery to each. Intel SDM vol. 3 11.6. */
-#include "vmm/apic/lapic.h"
-
-struct message {
-    const struct vcpu *from; /* NULL: not from a CPU (MSI, kick) */
-    uint32_t destination;
-    bool logical;
-    uint32_t shorthand; /* as in the ICR, in place */
-};
+/* Messages between APICs: who is addressed, and delivery to each. Intel SDM vol. 3 11.6, 11.12.9, 11.12.10. */
+#include "vmm/apic/parts.h"
 
 /* Broadcast is 0xff to an xAPIC and 0xffffffff to an x2APIC. Without 32-bit ids, 0xff that no CPU sent reaches x2APICs
  * too: KVM's broadcast quirk (UNH-3). */
-static bool is_broadcast(const struct message *m, const struct vcpu *vcpu)
+static bool is_broadcast(const struct lapic_message *m, const struct vcpu *vcpu)
 {
     if (!lapic_x2apic(vcpu))
         return m->destination == 0xff;
@@ -19,7 +12,7 @@ static bool is_broadcast(const struct message *m, const struct vcpu *vcpu)
     return m->destination == 0xffffffff;
 }
 
-static bool matches_physical(const struct message *m, const struct vcpu *vcpu)
+static bool matches_physical(const struct lapic_message *m, const struct vcpu *vcpu)
 {
     if (is_broadcast(m, vcpu))
         return true;
@@ -28,9 +21,9 @@ static bool matches_physical(const struct message *m, const struct vcpu *vcpu)
     return m->destination == vcpu->apic.id;
 }
 
-static bool matches_logical(const struct message *m, const struct vcpu *vcpu)
+static bool matches_logical(const struct lapic_message *m, const struct vcpu *vcpu)
 {
-    uint32_t ldr = lapic_read((struct vcpu *)(uintptr_t)vcpu, APIC_LDR);
+    uint32_t ldr = lapic_ldr(vcpu);
 
     if (is_broadcast(m, vcpu))
         return true;
@@ -42,7 +35,7 @@ static bool matches_logical(const struct message *m, const struct vcpu *vcpu)
     return ldr & m->destination;
 }
 
-static bool matches(const struct message *m, const struct vcpu *vcpu)
+bool lapic_addressed(const struct vcpu *vcpu, const struct lapic_message *m)
 {
     if (!lapic_hw_enabled(vcpu))
         return m->shorthand == APIC_DEST_SELF && vcpu == m->from;
@@ -58,49 +51,58 @@ static bool matches(const struct message *m, const struct vcpu *vcpu)
     }
 }
 
-/* KVM's vector hashing: lowest priority goes to one of the addressed, chosen by the vector. */
-static struct vcpu *lowest_priority_target(struct vm *vm, const struct message *m, uint8_t vector)
+/* KVM's vector hashing: lowest priority goes to one of the addressed that can take it, chosen by the vector. */
+static struct vcpu *lowest_priority_target(struct vm *vm, const struct lapic_message *m)
 {
     unsigned count = 0, nth;
 
     for (unsigned i = 0; i < vm->config.vcpus; i++)
-        count += matches(m, &vm->vcpus[i]);
+        count += lapic_addressed(&vm->vcpus[i], m) && lapic_sw_enabled(&vm->vcpus[i]);
     if (!count)
         return NULL;
-    nth = vector % count;
+    nth = m->vector % count;
     for (unsigned i = 0; i < vm->config.vcpus; i++)
-        if (matches(m, &vm->vcpus[i]) && nth-- == 0)
+        if (lapic_addressed(&vm->vcpus[i], m) && lapic_sw_enabled(&vm->vcpus[i]) && nth-- == 0)
             return &vm->vcpus[i];
     return NULL;
 }
 
-void lapic_send_ipi(struct vcpu *vcpu, uint32_t icr, uint32_t destination)
+static bool accept(struct vcpu *vcpu, const struct lapic_message *m)
 {
-    struct vm *vm = vcpu->vm;
-    struct message m = {.from = vcpu,
-                        .destination = destination,
-                        .logical = icr & APIC_DEST_LOGICAL,
-                        .shorthand = icr & APIC_SHORT_MASK};
-    unsigned mode = (icr & APIC_MODE_MASK) >> 8;
-    uint8_t vector = icr & APIC_VECTOR_MASK;
-    bool level = icr & APIC_INT_LEVELTRIG, asserted = icr & APIC_INT_ASSERT;
+    return lapic_accept(vcpu, m->mode, m->vector, m->level, m->asserted);
+}
 
-    if (mode == APIC_LOWEST) {
-        struct vcpu *target = lowest_priority_target(vm, &m, vector);
-        if (target)
-            lapic_accept(target, mode, vector, level, asserted);
-        return;
+unsigned lapic_deliver(struct vm *vm, const struct lapic_message *m)
+{
+    unsigned accepted = 0;
+
+    if (m->mode == APIC_LOWEST || m->lowest) {
+        struct vcpu *target = lowest_priority_target(vm, m);
+        return target && accept(target, m);
     }
     for (unsigned i = 0; i < vm->config.vcpus; i++)
-        if (matches(&m, &vm->vcpus[i]))
-            lapic_accept(&vm->vcpus[i], mode, vector, level, asserted);
+        if (lapic_addressed(&vm->vcpus[i], m))
+            accepted += accept(&vm->vcpus[i], m);
+    return accepted;
+}
+
+void lapic_send_ipi(struct vcpu *vcpu, uint32_t icr, uint32_t destination)
+{
+    struct lapic_message m = {.from = vcpu,
+                              .destination = destination,
+                              .logical = icr & APIC_DEST_LOGICAL,
+                              .shorthand = icr & APIC_SHORT_MASK,
+                              .mode = (enum apic_mode)((icr & APIC_MODE_MASK) >> 8),
+                              .vector = icr & APIC_VECTOR_MASK,
+                              .level = icr & APIC_INT_LEVELTRIG,
+                              .asserted = icr & APIC_INT_ASSERT};
+
+    lapic_deliver(vcpu->vm, &m);
 }
 
 void lapic_send_physical(struct vm *vm, uint32_t destination, enum apic_mode mode, uint8_t vector)
 {
-    struct message m = {.destination = destination};
+    struct lapic_message m = {.destination = destination, .mode = mode, .vector = vector, .asserted = true};
 
-    for (unsigned i = 0; i < vm->config.vcpus; i++)
-        if (matches(&m, &vm->vcpus[i]))
-            lapic_accept(&vm->vcpus[i], mode, vector, false, true);
+    lapic_deliver(vm, &m);
 }

@@ -1,4 +1,4 @@
-/* The local APIC: registers, interprocessor interrupts, INIT and SIPI. Intel SDM vol. 3 ch. 11. */
+/* The local APIC: registers, timer, interprocessor interrupts, INIT and SIPI. Intel SDM vol. 3 ch. 11. */
 #ifndef VMM_APIC_LAPIC_H
 #define VMM_APIC_LAPIC_H
 
@@ -10,14 +10,16 @@
 #define LAPIC_GPA 0xfee00000ull
 
 void lapic_reset(struct vcpu *vcpu, bool init); /* power-on, or INIT, which the base MSR and the id survive */
-/* Registers by xAPIC offset (multiple of 16), 32 bits. Unknown offsets read 0 and set ESR. */
+/* Registers by xAPIC offset (multiple of 16), 32 bits. Unknown offsets read 0; ESR stays 0 with KVM's APIC, and QEMU's own
+ * (no APIC in the kernel) notes the illegal address there. */
 uint32_t lapic_read(struct vcpu *vcpu, uint32_t offset);
 void lapic_write(struct vcpu *vcpu, uint32_t offset, uint32_t value);
 void lapic_set_base(struct vcpu *vcpu, uint64_t base_msr);
-/* IA32_APIC_BASE and, in x2APIC mode, 0x800..0x8ff. */
+/* IA32_APIC_BASE, IA32_TSC_DEADLINE and, in x2APIC mode, 0x800..0x8ff. */
 enum msr_result lapic_rdmsr(struct vcpu *vcpu, uint32_t index, uint64_t *value);
 enum msr_result lapic_wrmsr(struct vcpu *vcpu, uint32_t index, uint64_t value, enum origin origin);
-/* Claims 0xfee00000 on vm->bus; accesses go to the accessing vCPU's APIC. */
+/* Claims on vm->bus whatever nobody else claims (call it before the devices): the page that each vCPU's base MSR names is its
+ * own APIC. */
 int lapic_map(struct vm *vm);
 
 /* One message to one APIC: delivery mode as in the ICR (0 fixed .. 7). True: accepted (IPI-8). */
@@ -34,11 +36,34 @@ void lapic_eoi(struct vcpu *vcpu);
 int lapic_isr_known(const struct vcpu *vcpu);
 bool lapic_irr_pending_hint(const struct vcpu *vcpu);
 bool lapic_eoi_exits(const struct vcpu *vcpu, uint8_t vector);
+/* The event of a local source (its index in vcpu->apic.lvt) as its LVT entry says; false: masked or not accepted. */
+bool lapic_local_interrupt(struct vcpu *vcpu, unsigned lvt);
+
+/* A message on the interrupt bus: what the ICR, an MSI or an I/O APIC pin describes. */
+struct lapic_message {
+    const struct vcpu *from; /* NULL: not from a CPU */
+    uint32_t destination;
+    bool logical;
+    uint32_t shorthand; /* as in the ICR, in place */
+    enum apic_mode mode;
+    uint8_t vector;
+    bool level, asserted;
+    bool lowest; /* one of those addressed, whatever the mode: an MSI's redirection hint */
+};
+bool lapic_addressed(const struct vcpu *vcpu, const struct lapic_message *message);
+/* Returns how many APICs accepted. */
+unsigned lapic_deliver(struct vm *vm, const struct lapic_message *message);
 /* What the ICR describes, by destination, shorthand and mode (SDM 11.6): sends it from this vCPU. */
 void lapic_send_ipi(struct vcpu *vcpu, uint32_t icr, uint32_t destination);
 
 /* An edge message that no CPU sent (MSI, kick), to a physical destination; broadcast as UNH-3 says. */
 void lapic_send_physical(struct vm *vm, uint32_t destination, enum apic_mode mode, uint8_t vector);
+
+/* Fires every timer that is due; cheap when none is. vm_host_events() calls it. */
+void lapic_timers_run(struct vm *vm);
+/* Env time at which the next timer interrupt will be raised, UINT64_MAX: never. Masked timers do not count. A time in the
+ * past: lapic_timers_run() is due. */
+uint64_t lapic_next_deadline_ns(const struct vm *vm);
 
 /* The vCPU that a physical APIC id names now, or NULL: KVM's apic_map, no broadcast meaning (IPI-4). */
 struct vcpu *lapic_find(struct vm *vm, uint32_t apic_id);

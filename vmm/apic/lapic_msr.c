@@ -1,5 +1,5 @@
-/* IA32_APIC_BASE and the x2APIC registers as MSRs. Intel SDM vol. 3 11.12; refusals as KVM's lapic.c decides them. */
-#include "vmm/apic/lapic.h"
+/* IA32_APIC_BASE, IA32_TSC_DEADLINE and the x2APIC registers as MSRs. Intel SDM vol. 3 11.12; refusals as KVM's lapic.c decides them. */
+#include "vmm/apic/parts.h"
 
 #include "vmm/abi/msr_index.h"
 
@@ -17,8 +17,9 @@ static const struct {
     {APIC_LVT1, RW},        {APIC_LVTERR, RW},      {APIC_TMICT, RW},      {APIC_TMCCT, R},
     {APIC_TDCR, RW},        {APIC_SELF_IPI, W},
 };
-#define ICR_RESERVED 0xfff32000u /* bits 31:20, 17:16, 13: refused from 6.12 on */
+#define ICR_RESERVED 0xfff32000u /* bits 31:20, 17:16, 13: refused since 6.12, and by 6.1.192 */
 
+/* Offsets up to 0xff0 only (KB-06). */
 static uint8_t x2apic_access(uint32_t offset)
 {
     for (unsigned i = 0; i < sizeof(x2apic_registers) / sizeof(x2apic_registers[0]); i++) {
@@ -41,6 +42,10 @@ enum msr_result lapic_rdmsr(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 
     if (index == MSR_IA32_APICBASE) {
         *value = vcpu->apic.base_msr;
+        return MSR_OK;
+    }
+    if (index == MSR_IA32_TSC_DEADLINE) {
+        *value = timer_read_deadline(vcpu);
         return MSR_OK;
     }
     if (!x2apic_reachable(vcpu) || !(x2apic_access(offset) & R))
@@ -68,7 +73,7 @@ static enum msr_result write_base(struct vcpu *vcpu, uint64_t value, enum origin
 
 static enum msr_result write_icr(struct vcpu *vcpu, uint64_t value)
 {
-    if (vcpu->vm->config.version != KVM_6_1 && (value & ICR_RESERVED))
+    if (value & ICR_RESERVED)
         return MSR_INVALID;
     value &= ~(uint64_t)APIC_ICR_BUSY;
     vcpu->apic.icr = value;
@@ -91,6 +96,10 @@ enum msr_result lapic_wrmsr(struct vcpu *vcpu, uint32_t index, uint64_t value, e
 
     if (index == MSR_IA32_APICBASE)
         return write_base(vcpu, value, origin);
+    if (index == MSR_IA32_TSC_DEADLINE) {
+        timer_write_deadline(vcpu, value);
+        return MSR_OK;
+    }
     access = x2apic_access(offset);
     if (!x2apic_reachable(vcpu) || !(access & W) || ((access & ZERO) && value))
         return MSR_INVALID;

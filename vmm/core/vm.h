@@ -56,6 +56,16 @@ struct apic_map {
     struct apic_entry *entries; /* sorted by id; room for two per vCPU */
 };
 
+/* Behaviour: vmm/apic/ioapic.c. */
+#define IOAPIC_PINS 24
+struct ioapic {
+    uint8_t select, id; /* IOREGSEL; id: 4 bits */
+    uint32_t lines;     /* level of each pin */
+    uint64_t redirection[IOAPIC_PINS];
+    /* What the VMM does to an MSI address before the kernel sees it; NULL: nothing. Only where it owns the I/O APIC. */
+    uint64_t (*msi_address)(const struct vm *vm, uint64_t address);
+};
+
 struct vm {
     struct vm_config config; /* apic_ids is not kept: see vcpu->apic_id */
     struct env env;
@@ -66,6 +76,8 @@ struct vm {
     struct area wall_area;    /* AREA_WALL_CLOCK, registered only while it is written */
     struct area pairing_area; /* AREA_CLOCK_PAIRING, likewise */
     struct apic_map apic_map;
+    uint64_t timer_check_ns; /* no local APIC timer is due before this env time; UINT64_MAX: none is armed */
+    struct ioapic ioapic;
     struct vcpu *vcpus; /* config.vcpus of them */
 };
 

@@ -123,17 +123,6 @@ static enum msr_result check_misc_enable(struct vcpu *vcpu, uint32_t index, uint
     return MSR_OK;
 }
 
-static enum msr_result check_tsc_deadline(struct vcpu *vcpu, uint32_t index, uint64_t *value,
-                                          enum origin origin)
-{
-    bool deadline_mode = (vcpu->apic.lvt[0] >> 17 & 3) == 2;
-
-    (void)index, (void)origin;
-    if (!deadline_mode)
-        *value = 0; /* ignored, reads 0 */
-    return MSR_OK;
-}
-
 #define REG(field) offsetof(struct vcpu, regs.field)
 const struct cpu_msr cpu_msrs[] = {
     {MSR_IA32_SYSENTER_CS, 1, "MSR_IA32_SYSENTER_CS", REG(sysenter_cs), NULL},
@@ -146,8 +135,6 @@ const struct cpu_msr cpu_msrs[] = {
     {MSR_MTRRfix4K_C0000, 8, "MSR_MTRRfix4K_C0000", REG(mtrr_fixed[3]), check_mtrr_fixed},
     {MSR_IA32_CR_PAT, 1, "MSR_IA32_CR_PAT", REG(pat), check_pat},
     {MSR_MTRRdefType, 1, "MSR_MTRRdefType", REG(mtrr_def_type), check_mtrr_default},
-    {MSR_IA32_TSC_DEADLINE, 1, "MSR_IA32_TSC_DEADLINE", offsetof(struct vcpu, apic.tsc_deadline),
-     check_tsc_deadline},
     {MSR_EFER, 1, "MSR_EFER", REG(efer), check_efer},
     {MSR_STAR, 1, "MSR_STAR", REG(star), NULL},
     {MSR_LSTAR, 1, "MSR_LSTAR", REG(lstar), check_canonical},

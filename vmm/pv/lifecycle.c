@@ -2,6 +2,7 @@
 #include "vmm/pv/lifecycle.h"
 
 #include "vmm/abi/kvm_para.h"
+#include "vmm/apic/ioapic.h"
 #include "vmm/apic/lapic.h"
 #include "vmm/pv/clock.h"
 #include "vmm/pv/features.h"
@@ -32,6 +33,7 @@ void vm_start(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->config.vcpus; i++)
         power_on(&vm->vcpus[i]);
+    ioapic_reset(vm);
     vm_clock_start(vm);
     vm->trace.total = 0;
 }
@@ -67,6 +69,7 @@ void vm_system_reset(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->config.vcpus; i++)
         system_reset(&vm->vcpus[i]);
+    ioapic_reset(vm);
 }
 
 /* SDM vol. 3 table 10-1, column INIT, and KVM: MSRs that are not PV stay, so do CD and NW. */

@@ -16,7 +16,7 @@ void vm_renew(struct vm *vm);
 void vcpu_init(struct vcpu *vcpu);
 void vcpu_sipi(struct vcpu *vcpu, uint8_t vector); /* ignored unless it waits (RST-6) */
 
-/* Host work whose time has come (deferred and periodic clock updates, CLK-14): call after time moved. */
+/* Host work whose time has come (deferred and periodic clock updates, CLK-14; local APIC timers): call after time moved. */
 void vm_host_events(struct vm *vm);
 /* The host's scheduler put the vCPU back on a CPU (STL-5): its steal record is updated at the next entry. */
 void vcpu_load(struct vcpu *vcpu);

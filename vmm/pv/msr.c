@@ -49,7 +49,8 @@ static bool vmm_may_touch_gated(const struct vcpu *vcpu, uint64_t value, enum or
 
 static bool is_lapic_msr(uint32_t index)
 {
-    return index == MSR_IA32_APICBASE || (index >= MSR_X2APIC_BASE && index <= MSR_X2APIC_LAST);
+    return index == MSR_IA32_APICBASE || index == MSR_IA32_TSC_DEADLINE ||
+           (index >= MSR_X2APIC_BASE && index <= MSR_X2APIC_LAST);
 }
 
 enum msr_result vcpu_rdmsr(struct vcpu *vcpu, uint32_t index, uint64_t *value, enum origin origin)

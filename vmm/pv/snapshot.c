@@ -1,4 +1,4 @@
-/* Save and restore: magic, version, then sections of {tag, length}: machine, clock, one per vCPU, memory. The way back takes
+/* Save and restore: magic, version, then sections of {tag, length}: machine, clock, I/O APIC, one per vCPU, memory. The way back takes
  * hostile bytes: all is read and checked beside the running machine, then committed by steps that cannot fail. */
 #include "vmm/pv/snapshot.h"
 
@@ -14,7 +14,7 @@
 #include "vmm/pv/clock.h"
 #include "vmm/pv/lifecycle.h"
 
-enum section { SECTION_MACHINE = 1, SECTION_CLOCK, SECTION_VCPU, SECTION_MEMORY };
+enum section { SECTION_MACHINE = 1, SECTION_CLOCK, SECTION_VCPU, SECTION_MEMORY, SECTION_IOAPIC };
 #define MESSAGE_SIZE 160
 
 /* What must be the same machine: a snapshot is not a configuration. */
@@ -86,6 +86,9 @@ int vm_save(struct vm *vm, uint8_t **out, size_t *len)
     start = section_begin(&w, SECTION_CLOCK);
     fields_write(&w, &vm->clock, snapshot_clock_fields, snapshot_clock_field_count);
     section_end(&w, start);
+    start = section_begin(&w, SECTION_IOAPIC);
+    fields_write(&w, &vm->ioapic, snapshot_ioapic_fields, snapshot_ioapic_field_count);
+    section_end(&w, start);
     for (unsigned i = 0; i < vm->config.vcpus; i++)
         save_vcpu(&w, &vm->vcpus[i]);
     start = section_begin(&w, SECTION_MEMORY);
@@ -106,6 +109,7 @@ struct restore {
     struct byte_reader in;
     char *message;
     struct vm_clock clock;
+    struct ioapic ioapic;
     struct vcpu *vcpus;
     struct memory_image memory;
 };
@@ -173,6 +177,21 @@ static int read_clock(struct restore *r)
     if (bad)
         return refuse(r, "clock.%s: cut short or out of range", bad->name);
     return close_section(r, "clock", &section);
+}
+
+static int read_ioapic(struct restore *r)
+{
+    struct byte_reader section;
+    const struct field *bad;
+    int err = open_section(r, SECTION_IOAPIC, "ioapic", &section);
+
+    if (err)
+        return err;
+    r->ioapic = r->vm->ioapic;
+    bad = fields_read(&section, &r->ioapic, snapshot_ioapic_fields, snapshot_ioapic_field_count);
+    if (bad)
+        return refuse(r, "ioapic.%s: cut short or out of range", bad->name);
+    return close_section(r, "ioapic", &section);
 }
 
 static bool factors_fit(const struct kvmclock *clock)
@@ -268,6 +287,8 @@ static int read_all(struct restore *r)
     err = read_machine(r);
     if (!err)
         err = read_clock(r);
+    if (!err)
+        err = read_ioapic(r);
     for (unsigned i = 0; i < r->vm->config.vcpus && !err; i++)
         err = read_vcpu(r, &r->vcpus[i]);
     if (!err)
@@ -302,6 +323,8 @@ static void commit(struct restore *r)
     struct vm *vm = r->vm;
 
     vm->clock = r->clock;
+    vm->ioapic = r->ioapic;
+    vm->timer_check_ns = 0; /* look at every timer anew */
     memcpy(vm->vcpus, r->vcpus, vm->config.vcpus * sizeof(*vm->vcpus));
     for (unsigned i = 0; i < vm->config.vcpus; i++) {
         vcpu_refresh_caps(&vm->vcpus[i]);

@@ -14,5 +14,7 @@ extern const struct field snapshot_cpuid_fields[]; /* of struct cpuid_entry */
 extern const size_t snapshot_cpuid_field_count;
 extern const struct field snapshot_clock_fields[]; /* of struct vm_clock */
 extern const size_t snapshot_clock_field_count;
+extern const struct field snapshot_ioapic_fields[]; /* of struct ioapic */
+extern const size_t snapshot_ioapic_field_count;
 
 #endif

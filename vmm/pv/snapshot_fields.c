@@ -123,3 +123,12 @@ const struct field snapshot_clock_fields[] = {
     C(global_due_ns, ANY), C(tsc_write, ANY),      C(tsc_write_ns, ANY), C(tsc_offset, ANY),
 };
 const size_t snapshot_clock_field_count = SIZE(snapshot_clock_fields);
+
+#define IO(member, max) FIELD(struct ioapic, member, max)
+const struct field snapshot_ioapic_fields[] = {
+    IO(select, ANY),
+    IO(id, 0xf),
+    IO(lines, (1u << IOAPIC_PINS) - 1),
+    FIELD_ARRAY(struct ioapic, redirection, ANY),
+};
+const size_t snapshot_ioapic_field_count = SIZE(snapshot_ioapic_fields);

@@ -1,6 +1,7 @@
 /* The VM's clock: master snapshot, TSC generations, KVM_GET_CLOCK and KVM_SET_CLOCK. spec CLK-13, CLK-14, STB-*, SAV-6, SAV-7. */
 #include <errno.h>
 #include "vmm/abi/kvm_para.h"
+#include "vmm/apic/lapic.h"
 #include "vmm/core/vm.h"
 #include "vmm/pv/clock.h"
 #include "vmm/pv/lifecycle.h"
@@ -76,6 +77,7 @@ void vm_host_events(struct vm *vm)
         c->next_sync_ns = ns + CLOCK_SYNC_INTERVAL_NS;
         request_all_records(vm);
     }
+    lapic_timers_run(vm);
 }
 
 static uint64_t ns_to_cycles(const struct vm *vm, uint64_t ns)
