@@ -63,11 +63,6 @@ static const struct hypercall_rule *hypercall_rule_find(uint64_t nr)
     return NULL;
 }
 
-uint64_t invariants_operand(const struct invariants *inv, const struct operand *operand)
-{
-    return inv->bases[operand->base < BASE_COUNT ? operand->base : BASE_NONE] + operand->value;
-}
-
 static bool cpl3(const struct action *action)
 {
     return action->mode == MODE_64_CPL3 || action->mode == MODE_COMPAT_CPL3 || action->mode == MODE_32_CPL3;

@@ -9,7 +9,10 @@
 /* Fills *violation; returns false, so that a check can return it. */
 bool violate(struct violation *violation, const char *rule, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-uint64_t invariants_operand(const struct invariants *inv, const struct operand *operand);
+static inline uint64_t invariants_operand(const struct invariants *inv, const struct operand *operand)
+{
+    return inv->bases[operand->base < BASE_COUNT ? operand->base : BASE_NONE] + operand->value;
+}
 /* invariants_stores.c: every host store since the last action. */
 bool invariants_stores(struct invariants *inv, const struct action *action, struct violation *violation);
 /* invariants_time.c: what an accepted write to a clock or TSC register makes void; before the stores are looked at. */

@@ -32,11 +32,12 @@ static uint64_t read_clock(const struct vcpu_seen *seen, uint64_t tsc)
 void invariants_clock_begin(struct invariants *inv, const struct action *action,
                             const struct outcome *outcome)
 {
-    uint32_t index = (uint32_t)invariants_operand(inv, &action->args[0]);
     struct vcpu_seen *seen = &inv->vcpus[action->vcpu % PROGRAM_VCPUS_MAX];
+    uint32_t index;
 
     if (action->op != OP_WRMSR || outcome->status != OUTCOME_OK)
         return;
+    index = (uint32_t)invariants_operand(inv, &action->args[0]);
     if (index == 0x12 || index == 0x4b564d01)
         seen->reader.known = false; /* until the host has written the record at its new place */
     if (index == IA32_TSC || index == IA32_TSC_ADJUST)

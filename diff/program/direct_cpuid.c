@@ -1,5 +1,6 @@
 /* CPUID of the direct machine: a small 64-bit CPU of the vendor whose hypercall instruction is native, and KVM's leaves
  * as QEMU places them (QMU-4). Intel SDM vol. 2 CPUID. */
+#include <string.h>
 #include "diff/program/direct_guest.h"
 #include "vmm/abi/kvm_para.h"
 
@@ -26,8 +27,8 @@ void direct_cpuid_table(struct cpuid_table *table, const struct program_config *
 {
     table->count = 0;
     add(table, 0, config->vmcall_native ? intel : amd);
-    for (unsigned i = 0; i < sizeof(basic) / sizeof(basic[0]); i++)
-        table->entries[table->count++] = basic[i];
+    memcpy(&table->entries[table->count], basic, sizeof(basic));
+    table->count += sizeof(basic) / sizeof(basic[0]);
     table->entries[1].regs.ebx |= config->vcpus << 16 | vcpu_id << 24;
     add(table, KVM_CPUID_SIGNATURE,
         (struct cpuid_regs){KVM_CPUID_FEATURES, KVM_SIGNATURE_EBX, KVM_SIGNATURE_ECX, KVM_SIGNATURE_EDX});
