@@ -8,7 +8,7 @@
 
 /* CLK-26, CLK-27 and the ns that one second of cycles gives: the specification's table. */
 #define SCALE_ROW(khz, want_shift, want_mul, second, inverse)                                                \
-    Test(clock, CLK_26_factors_of_##khz##_khz)                                                               \
+    Test(clock, CLK_26_and_27_factors_of_##khz##_khz)                                                        \
     {                                                                                                        \
         uint32_t mul;                                                                                        \
         int8_t shift;                                                                                        \
@@ -547,6 +547,51 @@ Test(clock, STB_4_a_toggle_reaches_every_record_before_its_vcpu_runs)
     guest_wrmsr(&f, OLD, 0x2001);
     vcpu_enter(&f.vm.vcpus[1]);
     cr_assert(eq(u8, clock_record(&f, 0x3000).flags, 0));
+}
+
+Test(clock, CLK_16_a_vcpu_reads_its_own_time_from_anothers_record)
+{
+    FAKE_VM(f);
+    struct pvclock_vcpu_time_info mine, other;
+    fake_vm_init_smp(&f, 2);
+    guest_wrmsr(&f, NEW, 0x2001);
+    fake_advance(&f, 987654321);
+    guest_wrmsr_on(&f.vm.vcpus[1], NEW, 0x3001);
+    mine = clock_record(&f, 0x2000);
+    other = clock_record(&f, 0x3000);
+    cr_assert(eq(u64, clock_read(&other, vcpu_tsc(f.vcpu)), clock_read(&mine, vcpu_tsc(f.vcpu))));
+    cr_assert(eq(u32, mine.version, 2), "each record has its own version");
+}
+
+Test(clock, STB_5_the_retired_flag_is_never_set)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    ram_fill(&f, 0x2000, 0xff, sizeof(struct pvclock_vcpu_time_info));
+    guest_wrmsr(&f, NEW, 0x2001);
+    cr_assert(eq(u8, clock_record(&f, 0x2000).flags & 4, 0));
+}
+
+Test(clock, SAV_9_the_guests_clock_lies_between_two_readings_of_the_vms)
+{
+    FAKE_VM(f);
+    struct clock_data before, after;
+    struct pvclock_vcpu_time_info r;
+    uint64_t read;
+    fake_vm_init(&f);
+    fake_advance(&f, 5000000000);
+    vm_set_clock(&f.vm, &(struct clock_data){.clock = 77000000000});
+    guest_wrmsr(&f, NEW, 0x2001);
+    fake_advance(&f, 1234567);
+    vm_get_clock(&f.vm, &before);
+    fake_advance(&f, 1000);
+    r = clock_record(&f, 0x2000);
+    read = clock_read(&r, vcpu_tsc(f.vcpu));
+    fake_advance(&f, 1000);
+    vm_get_clock(&f.vm, &after);
+    cr_assert(ge(u64, before.clock, 77000000000));
+    cr_assert(le(u64, before.clock, read));
+    cr_assert(le(u64, read, after.clock));
 }
 
 Test(clock, SAV_6_get_clock_with_master_clock_carries_realtime_and_tsc)

@@ -179,6 +179,30 @@ Test(cpu_flags, G13_a_sign_on_a_number_or_text_is_a_type_error)
     expect_error("qemu64,lbr-fmt=x", CPU_QEMU_ABORTS, 7, "error_setv: Assertion `*errp == NULL' failed.");
 }
 
+/* The paravirtual properties and their bits, as the specification lists them. Bits without a name cannot be asked for. */
+Test(cpu_flags, QMU_1_and_H2_names_of_the_paravirtual_bits)
+{
+    static const struct {
+        const char *name;
+        uint64_t bits;
+    } rows[] = {
+        {"kvmclock", 1 << 0 | 1 << 3},    {"kvm-nopiodelay", 1 << 1},       {"kvm-mmu", 1 << 2},
+        {"kvm-asyncpf", 1 << 4},          {"kvm-steal-time", 1 << 5},       {"kvm-pv-eoi", 1 << 6},
+        {"kvm-pv-unhalt", 1 << 7},        {"kvm-pv-tlb-flush", 1 << 9},     {"kvm-pv-ipi", 1 << 11},
+        {"kvm-poll-control", 1 << 12},    {"kvm-pv-sched-yield", 1 << 13},  {"kvm-asyncpf-int", 1 << 14},
+        {"kvm-msi-ext-dest-id", 1 << 15}, {"kvmclock-stable-bit", 1 << 24},
+    };
+    uint64_t named = 0;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct feature_name *feature = feature_find(rows[i].name, strlen(rows[i].name));
+        cr_assert(feature && feature->word == FW_KVM && feature->bits == rows[i].bits, "%s", rows[i].name);
+        named |= rows[i].bits;
+    }
+    cr_assert(eq(u64, feature_named_bits(FW_KVM), named));
+    cr_assert(eq(u64, feature_named_bits(FW_KVM_HINTS), 1));
+}
+
 /* Not terminated, so that a read past the end is seen by the sanitizer. */
 static void parse_exact(const char *text, size_t len)
 {

@@ -1,6 +1,7 @@
 /* The table builder over a KVM of ours to shape. QEMU flags specification sections 5 to 8 and 12 to 14. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <stdio.h>
 #include <string.h>
 #include "vmm/cpuid/build.h"
 #include "vmm/cpuid/machine_options.h"
@@ -32,10 +33,11 @@ static uint32_t pv_word(const char *cpu, const char *machine)
     return leaf(&b, 0x40000001, 0).eax;
 }
 
-Test(cpuid_build, K2_named_models_get_the_default_set)
+Test(cpuid_build, K2_and_QMU_2_named_models_get_the_default_set)
 {
     cr_assert(eq(u32, pv_word("qemu64", NULL), PV_DEFAULT));
     cr_assert(eq(u32, pv_word("kvm64", "q35"), PV_DEFAULT));
+    cr_assert(eq(u32, pv_word("qemu64", "q35,kernel-irqchip=split"), PV_DEFAULT | 1 << 15));
 }
 
 Test(cpuid_build, K4_kvmclock_is_two_bits)
@@ -43,8 +45,11 @@ Test(cpuid_build, K4_kvmclock_is_two_bits)
     cr_assert(eq(u32, pv_word("qemu64,-kvmclock", NULL), 0x01000072));
 }
 
-Test(cpuid_build, K5_max_gets_every_named_bit)
+Test(cpuid_build, K5_and_QMU_3_host_and_max_get_every_named_bit)
 {
+    cr_assert(eq(u32, pv_word("host", NULL), 0x01007afb));
+    cr_assert(eq(u32, pv_word("host", "pc,kernel-irqchip=split"), 0x0100fafb));
+    cr_assert(eq(u32, pv_word("host,migratable=off", NULL), 0x01007efb));
     cr_assert(eq(u32, pv_word("max", NULL), 0x01007afb));
     cr_assert(eq(u32, pv_word("max,migratable=off", NULL), 0x01007efb));
 }
@@ -79,7 +84,7 @@ Test(cpuid_build, K13_without_irqchip_no_x2apic_no_unhalt)
     cr_assert(eq(int, b.outcome.error.kind, CPU_QEMU_ABORTS));
 }
 
-Test(cpuid_build, K14_enforcement_is_reported_even_with_kvm_off)
+Test(cpuid_build, K14_and_QMU_5_enforcement_is_reported_even_with_kvm_off)
 {
     struct built b;
 
@@ -87,6 +92,47 @@ Test(cpuid_build, K14_enforcement_is_reported_even_with_kvm_off)
     cr_assert(b.result == 0 && b.outcome.enforce_pv);
     build(&b, "qemu64", NULL, NULL, 0);
     cr_assert(not(b.outcome.enforce_pv));
+}
+
+Test(cpuid_build, QMU_11_asyncpf_int_without_irqchip_aborts)
+{
+    struct built b;
+
+    build(&b, "qemu64,+kvm-asyncpf-int", "pc,kernel-irqchip=off", NULL, 0);
+    cr_assert(eq(int, b.outcome.error.kind, CPU_QEMU_ABORTS));
+    build(&b, "qemu64,+kvm-asyncpf-int,kvm=off", "pc,kernel-irqchip=off", NULL, 0);
+    cr_assert(eq(int, b.result, 0), "no leaf, no register to write");
+}
+
+Test(cpuid_build, CPU_1_and_2_what_our_vcpu_offers)
+{
+    const struct cpuid_table *offered = &cpuid_supported_soft()->supported;
+    struct cpuid_regs signature = supported_regs(offered, 0x40000000, 0),
+                      features = supported_regs(offered, 0x40000001, 0);
+
+    cr_assert(eq(u32, signature.eax, 0x40000001));
+    cr_assert(zero(int, memcmp(&signature.ebx, "KVMKVMKVM\0\0\0", 12)));
+    cr_assert(eq(u32, features.eax, 0x01007efb));
+    cr_assert(zero(u32, features.ebx | features.ecx | features.edx));
+}
+
+Test(cpuid_build, QMU_4_the_leaves_and_where_they_stand)
+{
+    static struct cpuid_supported host;
+    struct built b;
+
+    build(&b, "qemu64,kvm-hint-dedicated", NULL, NULL, 0);
+    cr_assert(eq(u32, leaf(&b, 0x40000000, 0).ebx, 0x4b4d564b));
+    cr_assert(eq(u32, leaf(&b, 0x40000000, 0).eax, 0x40000001));
+    cr_assert(zero(u32, leaf(&b, 0x40000001, 0).ebx | leaf(&b, 0x40000001, 0).ecx));
+    cr_assert(eq(u32, leaf(&b, 0x40000001, 0).edx, 1));
+    host = *cpuid_supported_soft();
+    host.extensions[EXT_HYPERV] = 1;
+    b.result = cpuid_for_flags("qemu64,hv-relaxed", NULL, NULL, &host, 0, &b.table, &b.outcome);
+    cr_assert(eq(int, b.result, 0), "%s", b.outcome.error.text);
+    cr_assert(eq(u32, leaf(&b, 0x40000100, 0).eax, 0x40000101));
+    cr_assert(eq(u32, leaf(&b, 0x40000101, 0).eax, PV_DEFAULT));
+    cr_assert(ne(u32, leaf(&b, 0x40000000, 0).ebx, 0x4b4d564b));
 }
 
 Test(cpuid_build, K17_kvm_off_takes_the_leaves_and_the_warnings_away)
@@ -182,6 +228,56 @@ Test(cpuid_build, L9_topology_leaves_carry_the_apic_id)
     cr_assert(eq(u32, leaf(&b, 1, 0).ebx, 0x0d060800));
 }
 
+Test(cpuid_build, L14_the_brand_fills_48_bytes_and_is_cut_there)
+{
+    static const char name[] = "0123456789abcdef0123456789abcdef0123456789abcdef";
+    char flags[80], brand[49] = "";
+    struct built b;
+
+    snprintf(flags, sizeof(flags), "qemu64,model-id=%sXYZ", name);
+    build(&b, flags, NULL, NULL, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        struct cpuid_regs regs = leaf(&b, 0x80000002 + i, 0);
+        memcpy(brand + 16 * i, &regs, 16);
+    }
+    cr_assert(eq(str, brand, (char *)name));
+}
+
+/* As KVM_SET_CPUID2 gets them: KVM's leaves, basic, extended, Centaur's, and the frequency leaf last. */
+Test(cpuid_build, N1_the_order_of_the_entries)
+{
+    static const uint32_t starts[] = {0x40000000, 0, 0x80000000, 0xc0000000, 0x40000010};
+    struct built b;
+    unsigned group = 0;
+
+    build(&b, "qemu64,+invtsc,xlevel2=0xc0000001", NULL, NULL, 0);
+    cr_assert(eq(int, b.result, 0), "%s", b.outcome.error.text);
+    for (uint32_t i = 0; i < b.table.count; i++) {
+        uint32_t number = b.table.entries[i].leaf;
+        if (group < 5 && number == starts[group])
+            group++;
+        else
+            cr_assert(i > 0 && number >= b.table.entries[i - 1].leaf, "entry %u is leaf %x", i, number);
+    }
+    cr_assert(eq(uint, group, 5));
+    cr_assert(eq(u32, b.table.entries[b.table.count - 1].leaf, 0x40000010));
+}
+
+Test(cpuid_build, N2_empty_leaves_are_left_out_and_flags_tell_indexed_ones)
+{
+    struct built b;
+
+    build(&b, "qemu64", NULL, NULL, 0);
+    for (uint32_t i = 0; i < b.table.count; i++) {
+        const struct cpuid_entry *entry = &b.table.entries[i];
+        bool indexed = entry->leaf == 4 || entry->leaf == 7 || entry->leaf == 0xb || entry->leaf == 0xd ||
+                       entry->leaf == 0x8000001d;
+        cr_assert(eq(u32, entry->flags, entry->leaf == 2 ? 6 : indexed), "leaf %x", entry->leaf);
+        cr_assert(indexed || entry->regs.eax || entry->regs.ebx || entry->regs.ecx || entry->regs.edx,
+                  "leaf %x is empty", entry->leaf);
+    }
+}
+
 Test(cpuid_build, N3_the_default_list_has_23_entries_and_level_0x64_has_29)
 {
     struct built b;
@@ -252,6 +348,15 @@ Test(machine_options, an_unknown_option_is_named)
 
     cr_assert(not(options_of(&options, 1, argv)));
     cr_assert(eq(str, options.error.text, "-foo: invalid option"));
+}
+
+Test(machine_options, P3_the_accelerator_is_refused_before_the_cpu)
+{
+    char *argv[] = {"-cpu", "nosuch", "-accel", "foo"};
+    struct vmm_options options;
+
+    cr_assert(not(options_of(&options, 4, argv)));
+    cr_assert(eq(str, options.error.text, "-accel foo: invalid accelerator foo"));
 }
 
 Test(machine_options, K10_the_accelerators_spelling_wins)

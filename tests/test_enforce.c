@@ -64,6 +64,96 @@ Test(enforce, ENF_3_gated_hypercalls)
     }
 }
 
+/* The specification's own test of enforcement: which of the ten MSRs and three hypercalls does this machine serve? */
+static void expect_all_closed(struct fake_vm *f)
+{
+    for (size_t i = 0; i < GATES; i++) {
+        f->vcpu->regs.gpr[RCX] = gates[i].index;
+        f->vcpu->regs.gpr[RAX] = f->vcpu->regs.gpr[RDX] = 0;
+        cr_assert(eq(u8, intercept_rdmsr(f->vcpu).vector, TRAP_GP));
+        cr_assert(eq(u8, intercept_wrmsr(f->vcpu).vector, TRAP_GP));
+    }
+    cr_assert(eq(u64, hypercall(f->vcpu, KVM_HC_KICK_CPU, 0, 0, 0, 0), (uint64_t)-1000));
+    cr_assert(eq(u64, hypercall(f->vcpu, KVM_HC_SEND_IPI, 1, 0, 0, 0xfd), (uint64_t)-1000));
+    cr_assert(eq(u64, hypercall(f->vcpu, KVM_HC_SCHED_YIELD, 0, 0, 0, 0), (uint64_t)-1000));
+}
+
+Test(enforce, ENF_7_without_the_leaf_all_gates_are_closed)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    fake_vm_create(&f, &fake_config, true);
+    fake_cpuid(&table, 0, 0);
+    cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), 0));
+    vcpu_set_enforce(f.vcpu, true);
+    cpu_mode(f.vcpu, true, true, 0);
+    expect_all_closed(&f);
+}
+
+Test(enforce, NIO_1_its_bit_opens_nothing)
+{
+    FAKE_VM(f);
+    start(&f, 1u << KVM_FEATURE_NOP_IO_DELAY);
+    expect_all_closed(&f);
+}
+
+Test(enforce, HNT_1_the_hint_opens_and_closes_nothing)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    uint32_t features = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        fake_vm_create(&f, &fake_config, true);
+        fake_cpuid(&table, KVM_CPUID_SIGNATURE, features);
+        for (uint32_t i = 0; i < table.count; i++)
+            if (table.entries[i].leaf == KVM_CPUID_FEATURES)
+                table.entries[i].regs.edx = 1u << KVM_HINTS_REALTIME;
+        vcpu_set_cpuid(f.vcpu, &table);
+        vcpu_set_enforce(f.vcpu, true);
+        cpu_mode(f.vcpu, true, true, 0);
+        cr_assert(eq(u32, f.vcpu->pv_features, features));
+        if (!pass)
+            expect_all_closed(&f);
+        features = ALL_FEATURES;
+    }
+    for (size_t i = 0; i < GATES; i++)
+        cr_assert(open_gate(f.vcpu, gates[i].index));
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_KICK_CPU, 0, 0, 0, 0), 0));
+    cr_assert(f.vcpu->kicked);
+}
+
+Test(enforce, UNH_11_bit_7_gates_the_kick)
+{
+    FAKE_VM(f);
+    start(&f, ~(1u << KVM_FEATURE_PV_UNHALT));
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_KICK_CPU, 0, 0, 0, 0), (uint64_t)-1000));
+    cr_assert(not(f.vcpu->kicked));
+    start(&f, 1u << KVM_FEATURE_PV_UNHALT);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_KICK_CPU, 0, 0, 0, 0), 0));
+    cr_assert(f.vcpu->kicked);
+}
+
+Test(enforce, IPI_12_bit_11_gates_and_nothing_is_sent)
+{
+    FAKE_VM(f);
+    start(&f, ~(1u << KVM_FEATURE_PV_SEND_IPI));
+    f.vcpu->apic.svr |= APIC_SPIV_APIC_ENABLED;
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0, 0xfd), (uint64_t)-1000));
+    cr_assert(eq(int, lapic_pending(f.vcpu), -1));
+    start(&f, 1u << KVM_FEATURE_PV_SEND_IPI);
+    f.vcpu->apic.svr |= APIC_SPIV_APIC_ENABLED;
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0, 0xfd), 1));
+}
+
+/* What QEMU's named models show by default. */
+Test(enforce, K16_what_the_default_set_reaches)
+{
+    FAKE_VM(f);
+    start(&f, 0x0100007b);
+    for (size_t i = 0; i < GATES; i++)
+        cr_assert(eq(int, open_gate(f.vcpu, gates[i].index), gates[i].index < MSR_KVM_POLL_CONTROL));
+}
+
 Test(enforce, ENF_3_the_32_bit_form_of_a_closed_gate)
 {
     FAKE_VM(f);
@@ -223,6 +313,50 @@ Test(enforce, CPU_9_after_the_first_entry_only_the_same_table_is_accepted)
     cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), 0));
     table.entries[0].flags = CPUID_FLAG_SIGNIFICANT_INDEX;
     cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), -EINVAL), "flags count too");
+}
+
+/* Everything that userspace says, sense or not; what the CPU keeps up to date itself is not in these leaves. */
+Test(enforce, CPU_3_the_guest_sees_the_table_as_it_was_given)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    struct cpuid_regs regs;
+    fake_vm_create(&f, &fake_config, true);
+    fake_cpuid(&table, 0, 0);
+    cpuid_put(&table, KVM_CPUID_SIGNATURE, 0x40000001, KVM_SIGNATURE_EBX, KVM_SIGNATURE_ECX,
+              KVM_SIGNATURE_EDX);
+    cpuid_put(&table, KVM_CPUID_FEATURES, 0xffffffff, 0x11111111, 0x22222222, 0xffffffff);
+    cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), 0));
+    regs = vcpu_cpuid(f.vcpu, KVM_CPUID_FEATURES, 0);
+    cr_assert(eq(u32, regs.eax, 0xffffffff));
+    cr_assert(eq(u32, regs.ebx, 0x11111111));
+    cr_assert(eq(u32, regs.ecx, 0x22222222));
+    cr_assert(eq(u32, regs.edx, 0xffffffff));
+}
+
+Test(enforce, CPU_7_behind_hyper_v_the_features_are_at_40000101)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    const uint32_t hyper_v = 0x31237648; /* "Hv#1": as features it would open bits 3, 6 and 9 */
+    fake_vm_create(&f, &fake_config, true);
+    fake_cpuid(&table, KVM_CPUID_SIGNATURE + 0x100, 1u << KVM_FEATURE_STEAL_TIME);
+    cpuid_put(&table, KVM_CPUID_SIGNATURE, 0x40000005, 0x7263694d, 0x666f736f, 0x76482074);
+    cpuid_put(&table, KVM_CPUID_FEATURES, hyper_v, 0, 0, 0);
+    cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), 0));
+    cr_assert(eq(u32, f.vcpu->pv_features, 1u << KVM_FEATURE_STEAL_TIME));
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, KVM_CPUID_FEATURES, 0).eax, hyper_v));
+}
+
+Test(enforce, K19_without_the_leaves_a_probe_reads_the_last_basic_leaf)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    fake_vm_create(&f, &fake_config, true);
+    fake_cpuid(&table, 0, 0);
+    vcpu_set_cpuid(f.vcpu, &table);
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, KVM_CPUID_SIGNATURE, 0).eax, 7));
+    cr_assert(ne(u32, vcpu_cpuid(f.vcpu, KVM_CPUID_SIGNATURE, 0).ebx, KVM_SIGNATURE_EBX));
 }
 
 #define RANGE_ROW(name, signature_eax, asked, subleaf, want_eax)                                             \

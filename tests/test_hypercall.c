@@ -44,8 +44,29 @@ MODE_ROW(HC_5_cpl_3_compatibility, true, false, 3, 1, 0xffffffff)
 MODE_ROW(HC_5_cpl_3_32_bit, false, false, 3, 1, 0xffffffff)
 MODE_ROW(MMU_1_mmu_op_at_cpl_3, true, true, 3, 2, ~0ull)
 
+Test(hypercall, HC_4_the_cpl_is_checked_before_anything_is_done)
+{
+    FAKE_VM(f);
+    start(&f);
+    cpu_mode(f.vcpu, true, true, 3);
+    ram_fill(&f, 0x2000, 0xaa, 64);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_KICK_CPU, 0, 0, 0, 0), ~0ull));
+    cr_assert(not(f.vcpu->kicked));
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_CLOCK_PAIRING, 0x2000, 0, 0, 0), ~0ull));
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 0xaaaaaaaa));
+}
+
+/* Paging is on and all of RAM is zero: no linear address leads anywhere. */
+Test(hypercall, HC_8_memory_is_named_by_physical_address)
+{
+    FAKE_VM(f);
+    start(&f);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_CLOCK_PAIRING, 0x2000, 0, 0, 0), 0));
+    cr_assert(ne(u32, ram_u32(&f, 0x2000), 0));
+}
+
 #define NUMBER_ROW(nr)                                                                                       \
-    Test(hypercall, HC_number_##nr##_is_unknown)                                                             \
+    Test(hypercall, HC_7_number_##nr##_is_unknown)                                                           \
     {                                                                                                        \
         FAKE_VM(f);                                                                                          \
         start(&f);                                                                                           \
@@ -154,10 +175,10 @@ Test(hypercall, HC_1_bytes_of_both_forms)
         start_smp(&f, 4);                                                                                    \
         cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, a0, a1, a2, a3), want));                        \
     }
-IPI_ROW(all_four, 0xf, 0, 0, 0xfd, 4)
-IPI_ROW(ids_1_and_3, 0x5, 0, 1, 0xfd, 2)
-IPI_ROW(full_window, ~0ull, ~0ull, 0, 0xfd, 4)
-IPI_ROW(nobody, 0, 0, 0, 0xfd, 0)
+IPI_ROW(5_all_four, 0xf, 0, 0, 0xfd, 4)
+IPI_ROW(1_ids_1_and_3, 0x5, 0, 1, 0xfd, 2)
+IPI_ROW(1_full_window, ~0ull, ~0ull, 0, 0xfd, 4)
+IPI_ROW(5_nobody, 0, 0, 0, 0xfd, 0)
 IPI_ROW(2_logical_is_einval, 0xf, 0, 0, 0x8fd, (uint64_t)-22)
 IPI_ROW(2_shorthand_is_einval, 0xf, 0, 0, 0x400fd, (uint64_t)-22)
 IPI_ROW(2_the_other_shorthand_bit, 0xf, 0, 0, 0x800fd, (uint64_t)-22)
@@ -329,6 +350,15 @@ Test(hypercall, IPI_6_a_half_ends_at_the_last_id_and_does_not_wrap)
               "the window's base does wrap");
 }
 
+Test(hypercall, IPI_12_an_error_is_sign_extended_to_the_width_of_the_form)
+{
+    FAKE_VM(f);
+    start(&f);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0, 0x8fd), 0xffffffffffffffea));
+    cpu_mode(f.vcpu, true, false, 0);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0, 0x8fd), 0xffffffea));
+}
+
 /* KICK_CPU. */
 Test(hypercall, UNH_1_returns_0_target_or_not)
 {
@@ -407,6 +437,16 @@ Test(hypercall, UNH_5_a_kick_is_latched_once)
     cr_assert(not(vcpu_enter(f.vcpu)));
 }
 
+Test(hypercall, UNH_8_a_vcpu_may_kick_itself)
+{
+    FAKE_VM(f);
+    start_smp(&f, 2);
+    hypercall(f.vcpu, KVM_HC_KICK_CPU, 0, 0, 0, 0);
+    cr_assert(not(f.vm.vcpus[1].kicked));
+    vcpu_halt(f.vcpu);
+    cr_assert(vcpu_enter(f.vcpu), "its next HLT falls through");
+}
+
 Test(hypercall,
      UNH_6_init_between_kick_and_wake_keeps_the_mark) /* known bug KB-41, as 6.1 and 6.12 still behave */
 {
@@ -477,6 +517,26 @@ PAIR_ROW(type_is_checked_before_memory, HOLE, 1, -95)
 PAIR_ROW(end_of_ram, FAKE_RAM_SIZE - 32, 0, -14)
 PAIR_ROW(clock_type_is_64_bits, 0x2000, 1ull << 32, -95)
 
+Test(hypercall, PAIR_1_is_open_whatever_is_enforced_and_takes_two_arguments)
+{
+    FAKE_VM(f);
+    fake_vm_create(&f, &fake_config, true);
+    fake_set_features(&f, 0);
+    vcpu_set_enforce(f.vcpu, true);
+    cpu_mode(f.vcpu, true, true, 0);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_CLOCK_PAIRING, 0x2000, 0, ~0ull, ~0ull), 0));
+    cr_assert(ne(u32, ram_u32(&f, 0x2000), 0));
+}
+
+Test(hypercall, PAIR_2_the_clock_type_is_checked_before_anything_is_written)
+{
+    FAKE_VM(f);
+    start(&f);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_CLOCK_PAIRING, 0x2000, 1, 0, 0), (uint64_t)-95));
+    cr_assert(eq(u64, f.vm.trace.total, 0));
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 0));
+}
+
 Test(hypercall, PAIR_3_all_64_bytes_are_written)
 {
     FAKE_VM(f);
@@ -511,7 +571,7 @@ Test(hypercall, PAIR_4_32_bit_code_cuts_the_address)
 }
 
 #define GPA_ROW(name, a0, a1, a2)                                                                            \
-    Test(hypercall, GPA_7_capability_off_##name)                                                             \
+    Test(hypercall, GPA_1_and_7_capability_off_##name)                                                       \
     {                                                                                                        \
         FAKE_VM(f);                                                                                          \
         start(&f);                                                                                           \
@@ -520,3 +580,13 @@ Test(hypercall, PAIR_4_32_bit_code_cuts_the_address)
 GPA_ROW(good, 0x1000, 1, 0)
 GPA_ROW(unaligned, 0x1001, 1, 0)
 GPA_ROW(no_pages, 0, 0, 0)
+
+Test(hypercall, GPA_1_cpuid_bit_16_does_not_matter)
+{
+    FAKE_VM(f);
+    start(&f);
+    cr_assert(f.vcpu->pv_features >> KVM_FEATURE_HC_MAP_GPA_RANGE & 1);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_MAP_GPA_RANGE, 0x1000, 1, 0, 0), ENOSYS_64));
+    fake_set_features(&f, 0);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_MAP_GPA_RANGE, 0x1000, 1, 0, 0), ENOSYS_64));
+}
