@@ -54,6 +54,7 @@
 #define KVM_ASYNC_PF_RESERVED              0x30u
 #define KVM_ASYNC_PF_VEC_MASK              0xffu
 #define KVM_PV_REASON_PAGE_NOT_PRESENT     1u
+#define KVM_PV_REASON_PAGE_NOT_PRESENT     1u          /* in flags of the APF area */
 #define KVM_ASYNC_PF_WAKE_ALL              0xffffffffu /* the token that means "all" */
 
 #define KVM_STEAL_ALIGNMENT_BITS 5

@@ -76,10 +76,9 @@ static bool deliver_events(struct cpu *cpu, struct vcpu *vcpu)
         vcpu->apic.nmi_pending = false;
         return cpu_deliver(cpu, EVENT_NMI, (struct trap){.vector = TRAP_NMI});
     }
-    vector = vcpu->regs.rflags & RFLAGS_IF ? lapic_pending(vcpu) : -1;
+    vector = vcpu->regs.rflags & RFLAGS_IF ? vcpu_take_interrupt(vcpu) : -1;
     if (vector < 0)
         return true;
-    lapic_take(vcpu, (uint8_t)vector);
     return cpu_deliver(cpu, EVENT_INTERRUPT, (struct trap){.vector = (uint8_t)vector});
 }
 

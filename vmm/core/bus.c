@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include "vmm/core/vm.h"
 
 int bus_add(struct bus *bus, const struct bus_range *range)
 {
@@ -29,6 +30,8 @@ uint64_t bus_read(struct bus *bus, enum bus_space space, struct vcpu *vcpu, uint
     const struct bus_range *r = claimant(bus, space, addr, size);
     uint64_t ones = size < 8 ? (1ull << 8 * size) - 1 : ~0ull;
 
+    if (vcpu)
+        vcpu_exit(vcpu);
     return r && r->read ? r->read(r->ctx, vcpu, addr - r->start, size) & ones : ones;
 }
 
@@ -37,6 +40,8 @@ void bus_write(struct bus *bus, enum bus_space space, struct vcpu *vcpu, uint64_
 {
     const struct bus_range *r = claimant(bus, space, addr, size);
 
+    if (vcpu)
+        vcpu_exit(vcpu);
     if (r && r->write)
         r->write(r->ctx, vcpu, addr - r->start, size, value);
 }

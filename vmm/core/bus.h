@@ -26,7 +26,7 @@ struct bus {
 
 /* Later ranges win where they overlap. -ENOSPC when full. */
 int bus_add(struct bus *bus, const struct bus_range *range);
-/* Unclaimed: reads give all ones, writes vanish, as on a PC. */
+/* Unclaimed: reads give all ones, writes vanish, as on a PC. With a vCPU the access is its VM exit (vcpu_exit). */
 uint64_t bus_read(struct bus *bus, enum bus_space space, struct vcpu *vcpu, uint64_t addr, unsigned size);
 void bus_write(struct bus *bus, enum bus_space space, struct vcpu *vcpu, uint64_t addr, unsigned size,
                uint64_t value);

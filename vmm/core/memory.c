@@ -31,6 +31,7 @@ static void slot_free(struct slot *slot)
     free(slot->touched);
     free(slot->dirty);
     free(slot->touched_list);
+    free(slot->absent);
     *slot = (struct slot){0};
 }
 
@@ -99,12 +100,73 @@ static struct slot *slot_starting(struct memory *mem, uint64_t gpa)
     return NULL;
 }
 
+static bool slot_page_absent(const struct slot *slot, uint64_t page)
+{
+    return slot->absent && (slot->absent[page / 64] >> page % 64 & 1);
+}
+
+static void slot_page_in(struct memory *mem, struct slot *slot, uint64_t page)
+{
+    slot->absent[page / 64] &= ~(1ull << page % 64);
+    mem->absent_pages--;
+    if (mem->paged_in)
+        mem->paged_in(mem->paged_in_ctx, slot->gpa + page * GPA_PAGE_SIZE);
+}
+
+/* Pages of [offset, offset+len) of a slot: the host uses them. */
+static void bring_in(struct memory *mem, struct slot *slot, uint64_t offset, uint64_t len)
+{
+    if (!slot->absent || !len)
+        return;
+    for (uint64_t page = offset / GPA_PAGE_SIZE; page <= (offset + len - 1) / GPA_PAGE_SIZE; page++)
+        if (slot_page_absent(slot, page))
+            slot_page_in(mem, slot, page);
+}
+
+int memory_page_out(struct memory *mem, uint64_t gpa)
+{
+    struct slot *slot = memory_slot(mem, gpa);
+    uint64_t page;
+
+    if (!slot)
+        return -ENOENT;
+    if (!slot->absent)
+        slot->absent = calloc(BITMAP_WORDS(slot_pages(slot)), sizeof(uint64_t));
+    if (!slot->absent)
+        return -ENOMEM;
+    page = (gpa - slot->gpa) / GPA_PAGE_SIZE;
+    if (slot_page_absent(slot, page))
+        return 0;
+    slot->absent[page / 64] |= 1ull << page % 64;
+    mem->absent_pages++;
+    mem->generation++;
+    return 0;
+}
+
+int memory_page_in(struct memory *mem, uint64_t gpa)
+{
+    struct slot *slot = memory_slot(mem, gpa);
+
+    if (!slot)
+        return -ENOENT;
+    bring_in(mem, slot, gpa - slot->gpa, 1);
+    return 0;
+}
+
+bool memory_page_absent(struct memory *mem, uint64_t gpa)
+{
+    const struct slot *slot = memory_slot(mem, gpa);
+
+    return slot && slot_page_absent(slot, (gpa - slot->gpa) / GPA_PAGE_SIZE);
+}
+
 int memory_slot_remove(struct memory *mem, uint64_t gpa)
 {
     struct slot *slot = slot_starting(mem, gpa);
 
     if (!slot)
         return -ENOENT;
+    bring_in(mem, slot, 0, slot->size); /* who waits for a page of it must not wait for ever */
     slot_free(slot);
     mem->count--;
     memmove(slot, slot + 1, (size_t)(&mem->slots[mem->count] - slot) * sizeof(*slot));
@@ -123,6 +185,7 @@ int memory_slot_move(struct memory *mem, uint64_t gpa, uint64_t new_gpa)
     err = range_check(mem, new_gpa, slot->size, slot);
     if (err)
         return err;
+    bring_in(mem, slot, 0, slot->size);
     slot->gpa = new_gpa;
     slots_changed(mem);
     return 0;
@@ -132,6 +195,8 @@ void memory_reset(struct memory *mem)
 {
     for (unsigned i = 0; i < mem->count; i++) {
         struct slot *slot = &mem->slots[i];
+        if (slot->absent && mem->absent_pages)
+            memset(slot->absent, 0, BITMAP_WORDS(slot_pages(slot)) * sizeof(uint64_t));
         if (slot->flags & SLOT_READONLY)
             continue;
         for (uint32_t n = 0; n < slot->touched_count; n++) {
@@ -143,6 +208,7 @@ void memory_reset(struct memory *mem)
         }
         slot->touched_count = 0;
     }
+    mem->absent_pages = 0;
     /* A pointer that was cached for writing must come back here, or its next write would not count as touched. */
     mem->generation++;
 }
@@ -211,6 +277,8 @@ uint8_t *gpa_host(struct memory *mem, uint64_t gpa, size_t len, bool write)
     offset = gpa - slot->gpa;
     if (len > slot->size - offset)
         return NULL;
+    if (mem->absent_pages)
+        bring_in(mem, slot, offset, len);
     if (write && len)
         mark_written(slot, offset, len);
     return slot->host + offset;
@@ -229,6 +297,8 @@ static bool copy(struct memory *mem, uint64_t gpa, void *buf, size_t len, enum c
         if (!slot || (how == COPY_IN && (slot->flags & SLOT_READONLY)))
             return false;
         chunk = slot->gpa + slot->size - gpa < len ? slot->gpa + slot->size - gpa : len;
+        if (mem->absent_pages)
+            bring_in(mem, slot, gpa - slot->gpa, chunk);
         if (how == COPY_OUT) {
             memcpy(p, slot->host + (gpa - slot->gpa), chunk);
         } else {

@@ -19,6 +19,7 @@ struct slot {
     uint64_t *dirty;        /* a bit per page: the dirty log, NULL unless SLOT_DIRTY_LOG */
     uint32_t *touched_list; /* page numbers set in touched, in order of first write */
     uint32_t touched_count;
+    uint64_t *absent; /* a bit per page: paged out; NULL until one is */
 };
 
 struct memory {
@@ -27,6 +28,10 @@ struct memory {
     uint32_t
         generation; /* grows with every slot change, reset and dirty-log clear: cached pointers compare it */
     uint32_t slot_generation; /* grows with slot changes only: areas compare it (EOI-2) */
+    uint32_t absent_pages;    /* of all slots */
+    /* A page came back, asked for or because the host used it; NULL: nobody waits. Set by vm_start(). */
+    void (*paged_in)(void *ctx, uint64_t gpa);
+    void *paged_in_ctx;
 };
 
 void memory_init(struct memory *mem);
@@ -44,6 +49,17 @@ void memory_reset(struct memory *mem);
 int memory_dirty_log(struct memory *mem, uint64_t gpa, bool on);
 /* Copies the log, a bit per page, and clears it. -ENOENT: no slot with a log starts at gpa. */
 int memory_dirty_take(struct memory *mem, uint64_t gpa, uint64_t *bitmap);
+
+/* The host takes the page's backing away: its content is kept, but a guest access has to wait for it (APF-9). The host's
+ * own accesses bring it back at once. -ENOENT: no slot there; -ENOMEM. Nothing happens to a page that is out already. */
+int memory_page_out(struct memory *mem, uint64_t gpa);
+/* Brings it back. -ENOENT. */
+int memory_page_in(struct memory *mem, uint64_t gpa);
+bool memory_page_absent(struct memory *mem, uint64_t gpa);
+static inline bool memory_absent(struct memory *mem, uint64_t gpa)
+{
+    return mem->absent_pages && memory_page_absent(mem, gpa);
+}
 
 /* The slot that holds gpa, or NULL. */
 struct slot *memory_slot(struct memory *mem, uint64_t gpa);

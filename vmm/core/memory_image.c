@@ -5,28 +5,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_RECORD (4 + 1 + GPA_PAGE_SIZE)
-#define SLOT_FLAGS  (SLOT_READONLY | SLOT_DIRTY_LOG)
+#define PAGE_RECORD        (4 + 1 + GPA_PAGE_SIZE)
+#define BITMAP_WORDS(slot) (((slot)->size / GPA_PAGE_SIZE + 63) / 64)
+#define SLOT_FLAGS         (SLOT_READONLY | SLOT_DIRTY_LOG)
 
 static bool bit(const uint64_t *bitmap, uint32_t n)
 {
-    return bitmap[n / 64] >> n % 64 & 1;
+    return bitmap && (bitmap[n / 64] >> n % 64 & 1);
+}
+
+/* Pages that are as they were created need not be written. */
+static uint64_t worth_writing(const struct slot *slot, uint64_t word)
+{
+    return slot->touched[word] | (slot->absent ? slot->absent[word] : 0);
+}
+
+static uint32_t count_pages(const struct slot *slot)
+{
+    uint32_t count = 0;
+
+    if (!slot->absent)
+        return slot->touched_count;
+    for (uint64_t i = 0; i < BITMAP_WORDS(slot); i++)
+        count += (uint32_t)__builtin_popcountll(worth_writing(slot, i));
+    return count;
 }
 
 static void write_page(struct byte_writer *w, const struct slot *slot, uint32_t page)
 {
     bytes_put_uint(w, page, 4);
-    bytes_put_uint(w, slot->dirty && bit(slot->dirty, page), 1);
+    bytes_put_uint(
+        w, (bit(slot->dirty, page) ? IMAGE_DIRTY : 0) | (bit(slot->absent, page) ? IMAGE_ABSENT : 0), 1);
     bytes_put(w, slot->host + page * GPA_PAGE_SIZE, GPA_PAGE_SIZE);
 }
 
 /* Ascending, so that equal machines give equal bytes whatever the order of their writes was. */
 static void write_pages(struct byte_writer *w, const struct slot *slot)
 {
-    uint64_t words = (slot->size / GPA_PAGE_SIZE + 63) / 64;
-
-    for (uint64_t i = 0; i < words; i++)
-        for (uint64_t left = slot->touched[i]; left; left &= left - 1)
+    for (uint64_t i = 0; i < BITMAP_WORDS(slot); i++)
+        for (uint64_t left = worth_writing(slot, i); left; left &= left - 1)
             write_page(w, slot, (uint32_t)(i * 64) + (uint32_t)__builtin_ctzll(left));
 }
 
@@ -39,7 +56,7 @@ void memory_image_write(struct byte_writer *w, const struct memory *mem)
         bytes_put_uint(w, slot->gpa, 8);
         bytes_put_uint(w, slot->size, 8);
         bytes_put_uint(w, slot->flags, 4);
-        bytes_put_uint(w, rom ? 0 : slot->touched_count, 4);
+        bytes_put_uint(w, rom ? 0 : count_pages(slot), 4);
         if (!rom)
             write_pages(w, slot);
     }
@@ -50,14 +67,17 @@ static const char *read_pages(struct byte_reader *r, struct image_slot *slot)
     uint64_t below = 0; /* page numbers so far are below this */
 
     slot->bytes = r->data + r->pos;
+    slot->has_absent = false;
     for (uint32_t i = 0; i < slot->pages; i++) {
-        uint64_t page, dirty;
-        if (!bytes_take_uint(r, &page, 4) || !bytes_take_uint(r, &dirty, 1) || !bytes_take(r, GPA_PAGE_SIZE))
+        uint64_t page, marks;
+        if (!bytes_take_uint(r, &page, 4) || !bytes_take_uint(r, &marks, 1) || !bytes_take(r, GPA_PAGE_SIZE))
             return "memory: a page is cut short";
         if (page < below || page >= slot->size / GPA_PAGE_SIZE)
             return "memory: page number out of order or beyond its slot";
-        if (dirty > 1 || (dirty && !(slot->flags & SLOT_DIRTY_LOG)))
+        if ((marks & ~(uint64_t)(IMAGE_DIRTY | IMAGE_ABSENT)) ||
+            ((marks & IMAGE_DIRTY) && !(slot->flags & SLOT_DIRTY_LOG)))
             return "memory: dirty mark";
+        slot->has_absent |= (marks & IMAGE_ABSENT) != 0;
         below = page + 1;
     }
     return NULL;
@@ -119,15 +139,19 @@ static struct slot *existing(struct memory *mem, const struct image_slot *want)
 
 /* All that a commit needs, so that it cannot fail. */
 struct plan {
-    struct memory fresh;          /* slots that the machine lacks */
-    uint64_t *logs[MEMORY_SLOTS]; /* dirty logs that existing slots lack, by the image's order */
+    struct memory fresh; /* slots that the machine lacks */
+    /* Bitmaps that existing slots lack, by the image's order. */
+    uint64_t *logs[MEMORY_SLOTS];
+    uint64_t *absent[MEMORY_SLOTS];
 };
 
 static void plan_free(struct plan *plan)
 {
     memory_free(&plan->fresh);
-    for (int i = 0; i < MEMORY_SLOTS; i++)
+    for (int i = 0; i < MEMORY_SLOTS; i++) {
         free(plan->logs[i]);
+        free(plan->absent[i]);
+    }
 }
 
 static int plan_slot(struct plan *plan, uint32_t n, const struct image_slot *want, struct memory *mem,
@@ -135,10 +159,15 @@ static int plan_slot(struct plan *plan, uint32_t n, const struct image_slot *wan
 {
     const struct slot *slot = existing(mem, want);
 
+    if (want->has_absent && !(slot && slot->absent)) {
+        plan->absent[n] = calloc(BITMAP_WORDS(want), sizeof(uint64_t));
+        if (!plan->absent[n])
+            return -ENOMEM;
+    }
     if (slot) {
         if (slot->dirty || !(want->flags & SLOT_DIRTY_LOG))
             return 0;
-        plan->logs[n] = calloc((want->size / GPA_PAGE_SIZE + 63) / 64, sizeof(uint64_t));
+        plan->logs[n] = calloc(BITMAP_WORDS(want), sizeof(uint64_t));
         return plan->logs[n] ? 0 : -ENOMEM;
     }
     if (want->flags & SLOT_READONLY) {
@@ -153,20 +182,24 @@ static int plan_slot(struct plan *plan, uint32_t n, const struct image_slot *wan
     return memory_slot_add(&plan->fresh, want->gpa, want->size, want->flags);
 }
 
-static void fill(struct slot *slot, const struct image_slot *from)
+static void fill(struct memory *mem, struct slot *slot, const struct image_slot *from)
 {
     const uint8_t *p = from->bytes;
 
     if (slot->dirty)
-        memset(slot->dirty, 0, (slot->size / GPA_PAGE_SIZE + 63) / 64 * sizeof(uint64_t));
+        memset(slot->dirty, 0, BITMAP_WORDS(slot) * sizeof(uint64_t));
     for (uint32_t i = 0; i < from->pages; i++, p += PAGE_RECORD) {
         uint32_t page;
         memcpy(&page, p, sizeof(page));
         memcpy(slot->host + page * GPA_PAGE_SIZE, p + 5, GPA_PAGE_SIZE);
         slot->touched[page / 64] |= 1ull << page % 64;
         slot->touched_list[slot->touched_count++] = page;
-        if (p[4])
+        if (p[4] & IMAGE_DIRTY)
             slot->dirty[page / 64] |= 1ull << page % 64;
+        if (p[4] & IMAGE_ABSENT) {
+            slot->absent[page / 64] |= 1ull << page % 64;
+            mem->absent_pages++;
+        }
     }
 }
 
@@ -186,7 +219,9 @@ static void set_log(struct slot *slot, uint32_t flags, uint64_t **log)
 static void commit(const struct memory_image *image, struct memory *mem, struct plan *plan)
 {
     bool same_layout = image->count == mem->count && !plan->fresh.count;
-    struct memory next = {.slot_generation = mem->slot_generation + !same_layout};
+    struct memory next = {.slot_generation = mem->slot_generation + !same_layout,
+                          .paged_in = mem->paged_in,
+                          .paged_in_ctx = mem->paged_in_ctx};
 
     memory_reset(mem);
     for (uint32_t i = 0; i < image->count; i++) {
@@ -197,7 +232,11 @@ static void commit(const struct memory_image *image, struct memory *mem, struct 
         *to = *from;
         *from = (struct slot){0};
         set_log(to, want->flags, &plan->logs[i]);
-        fill(to, want);
+        if (plan->absent[i]) {
+            to->absent = plan->absent[i];
+            plan->absent[i] = NULL;
+        }
+        fill(&next, to, want);
     }
     next.generation = mem->generation + 1;
     memory_free(mem);

@@ -9,10 +9,12 @@
 /* RAM that a snapshot may ask for beyond what the machine has already. */
 #define IMAGE_NEW_RAM_MAX (16ull << 30)
 
+enum image_page { IMAGE_DIRTY = 1, IMAGE_ABSENT = 2 };
 struct image_slot {
     uint64_t gpa, size;
     uint32_t flags;
-    uint32_t pages;       /* each: u32 page number, u8 dirty, GPA_PAGE_SIZE bytes; ascending */
+    uint32_t pages;       /* each: u32 page number, u8 enum image_page, GPA_PAGE_SIZE bytes; ascending */
+    bool has_absent;      /* any page is IMAGE_ABSENT */
     const uint8_t *bytes; /* of the pages, in the reader's data */
 };
 struct memory_image {

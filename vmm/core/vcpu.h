@@ -56,6 +56,14 @@ enum origin { ORIGIN_GUEST, ORIGIN_VMM };
 enum msr_result { MSR_OK, MSR_INVALID, MSR_UNSUPPORTED };
 
 enum mp_state { MP_RUNNABLE, MP_HALTED, MP_WAIT_SIPI };
+/* What keeps a vCPU from executing although mp_state is MP_RUNNABLE. */
+enum hold {
+    HOLD_DESCHEDULED = 1 << 0, /* its CPU does something else (vmm/pv/sched.h) */
+    HOLD_APF = 1 << 1,         /* artificial halt: a page is being fetched (APF-10, APF-12) */
+    HOLD_EXIT = 1 << 2,        /* the VMM has not answered its exit yet (GPA-4, SAV-12) */
+    HOLD_HLT = 1 << 3,         /* HLT without an exit: the CPU itself waits (CPU-8) */
+    HOLD_ALL = (1 << 4) - 1,
+};
 
 /* Work that an event leaves for the next entry, served in this order (GEN-10). */
 enum request {
@@ -79,13 +87,31 @@ struct kvmclock {
     uint64_t target; /* last address that did not cross a page, even if disabled since (CLK-4 on 6.1) */
 };
 struct steal {
-    uint64_t msr, run_delay_ns;
+    uint64_t msr;
+    uint64_t run_delay_ns; /* reading that the guest was last told */
+    uint64_t waited_ns;    /* run delay that vcpu_schedule() gave, on top of what env measures */
+    bool preempted;        /* the host believes that the record says so (STL-10) */
 };
 struct async_pf {
     uint64_t en_msr, int_msr;
     uint8_t vector;
     bool on, ready_pending, wake_all;
     uint32_t next_id;
+    /* Used entries of apf_faults; the first ready of them are completed, oldest first. */
+    uint8_t faults, ready;
+};
+/* A guest access that met a missing page. */
+struct apf_fault {
+    uint64_t gpa; /* of the page */
+    uint32_t token;
+    bool injected; /* the guest was told by #PF, so it will be told that the page is there */
+};
+#define APF_FAULTS 64 /* per vCPU (APF-9) */
+/* How a guest access to a missing page goes on. */
+enum apf_outcome {
+    APF_PRESENT, /* the page was fetched: as if it had never been away */
+    APF_FAULT,   /* *trap is to be delivered instead of the access */
+    APF_HALT,    /* the vCPU halts (HOLD_APF) and does the access again when it runs next */
 };
 struct pv_eoi {
     uint64_t msr;
@@ -134,6 +160,7 @@ struct vcpu {
     uint32_t apic_id; /* initial APIC id */
     enum mp_state mp_state;
     uint32_t requests; /* enum request */
+    uint8_t hold;      /* enum hold */
     bool kicked;       /* pv-unhalted mark (UNH-4) */
     struct cpu_regs regs;
     int64_t tsc_offset; /* guest TSC = env tsc + tsc_offset */
@@ -152,6 +179,7 @@ struct vcpu {
     struct kvmclock clock;
     struct steal steal;
     struct async_pf apf;
+    struct apf_fault apf_faults[APF_FAULTS];
     struct pv_eoi eoi;
     struct poll_control poll;
     struct lapic apic;

@@ -24,6 +24,7 @@ struct vm_config {
     bool fix_hypercall_quirk; /* KVM_X86_QUIRK_FIX_HYPERCALL_INSN; off: foreign form is #UD (HC-13) */
     bool ignore_msrs;         /* module parameter (GEN-5) */
     bool sched_info;          /* host measures run delay (STL-2) */
+    bool hlt_in_guest;        /* KVM_X86_DISABLE_EXITS_HLT: HLT does not exit (CPU-8, UNH-11) */
     enum kvm_version version;
 };
 #define VM_VCPUS_MAX 1024
@@ -56,11 +57,18 @@ struct apic_map {
     struct apic_entry *entries; /* sorted by id; room for two per vCPU */
 };
 
+/* What the layers above do for those below, set by vm_start(). NULL: nobody cares. */
+struct vm_hooks {
+    void (*exit)(struct vcpu *vcpu); /* see vcpu_exit() */
+    /* A guest instruction touches a missing page (memory_absent); *trap is set for APF_FAULT. */
+    enum apf_outcome (*absent)(struct vcpu *vcpu, uint64_t gpa, struct trap *trap);
+};
+
 /* Behaviour: vmm/apic/ioapic.c. */
 #define IOAPIC_PINS 24
 struct ioapic {
     uint8_t select, id; /* IOREGSEL; id: 4 bits */
-    uint32_t lines;     /* level of each pin */
+    uint32_t lines;     /* level of each pin; an edge that came while it was masked stays noted, as in KVM */
     uint64_t redirection[IOAPIC_PINS];
     /* What the VMM does to an MSI address before the kernel sees it; NULL: nothing. Only where it owns the I/O APIC. */
     uint64_t (*msi_address)(const struct vm *vm, uint64_t address);
@@ -78,8 +86,18 @@ struct vm {
     struct apic_map apic_map;
     uint64_t timer_check_ns; /* no local APIC timer is due before this env time; UINT64_MAX: none is armed */
     struct ioapic ioapic;
+    struct vm_hooks hooks;
+    uint16_t yield_to;  /* vCPU that a guest asked to run next, plus 1; 0: none (YLD-2) */
     struct vcpu *vcpus; /* config.vcpus of them */
 };
+
+/* The vCPU leaves the guest on the slow path: call before the exit is handled. What the host lent to the guest until then
+ * is taken back (EOI-9). */
+static inline void vcpu_exit(struct vcpu *vcpu)
+{
+    if (vcpu->eoi.pending && vcpu->vm->hooks.exit)
+        vcpu->vm->hooks.exit(vcpu);
+}
 
 /* 0, -EINVAL (configuration), -ENOMEM. On error *vm needs no destroy. RAM is added by memory_slot_add. */
 int vm_create(struct vm *vm, const struct vm_config *config, const struct env *env);

@@ -230,7 +230,12 @@ static struct trap deliver_protected(struct cpu *cpu, const struct delivery_even
 
 struct trap deliver(struct cpu *cpu, const struct delivery_event *event)
 {
-    return is_protected(cpu) ? deliver_protected(cpu, event) : deliver_real(cpu, event);
+    struct trap trap;
+
+    cpu->pages_at_once = true; /* an event that is being delivered cannot be put off (APF-9) */
+    trap = is_protected(cpu) ? deliver_protected(cpu, event) : deliver_real(cpu, event);
+    cpu->pages_at_once = false;
+    return trap;
 }
 
 static bool contributory(uint8_t vector)

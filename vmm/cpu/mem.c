@@ -46,6 +46,19 @@ static void tlb_fill(struct cpu *cpu, uint64_t va, bool user, enum access access
     cpu->large_pages |= t->large;
 }
 
+/* Is the page there for this access? If not, cpu->trap says what the guest meets instead (APF-9). */
+static bool page_present(struct cpu *cpu, uint64_t gpa)
+{
+    const struct vm_hooks *hooks = &cpu->vcpu->vm->hooks;
+
+    if (!memory_absent(cpu->mem, gpa))
+        return true;
+    cpu->trap = (struct trap){.vector = TRAP_RETRY};
+    if (!cpu->pages_at_once && hooks->absent)
+        return hooks->absent(cpu->vcpu, gpa, &cpu->trap) == APF_PRESENT;
+    return memory_page_in(cpu->mem, gpa) == 0;
+}
+
 static bool translate(struct cpu *cpu, uint64_t va, enum access access, bool user, uint64_t *gpa)
 {
     struct tlb_entry *e = tlb_slot(cpu, va, user);
@@ -57,7 +70,7 @@ static bool translate(struct cpu *cpu, uint64_t va, enum access access, bool use
         *gpa = e->gpa | (va & ~PAGE_MASK);
         return true;
     }
-    if (!walk(cpu, va, access, user, &t))
+    if (!walk(cpu, va, access, user, &t) || !page_present(cpu, t.gpa))
         return false;
     tlb_fill(cpu, va, user, access, &t);
     *gpa = t.gpa;

@@ -117,7 +117,9 @@ static bool run_block(struct cpu *cpu, uint64_t budget)
     if (block) {
         count = tf || shadow ? 1 : block->count;
         cpu->regs->shadow = false;
+        cpu->pages_at_once = shadow; /* no interrupt could wake it (APF-9) */
         step = block_run(cpu, block, count < budget ? count : (unsigned)budget, &done);
+        cpu->pages_at_once = false;
     }
     cpu->exit->executed += done;
     if (step == STEP_EXIT) {
@@ -126,7 +128,11 @@ static bool run_block(struct cpu *cpu, uint64_t budget)
         return false;
     }
     cpu->leave |= shadow; /* interrupts that waited for this instruction */
-    if (step == STEP_TRAP) {
+    if (step == STEP_TRAP && cpu->trap.vector == TRAP_RETRY) {
+        cpu->regs->shadow = shadow;
+        cpu->exit->reason = CPU_EXIT_EVENT; /* its owner knows that it waits */
+        cpu->exit->executed++;
+    } else if (step == STEP_TRAP) {
         cpu->exit->executed++; /* so that a guest that only faults ends, too */
         if (!deliver_exception(cpu, cpu->trap))
             cpu->exit->reason = CPU_EXIT_SHUTDOWN;
@@ -197,8 +203,10 @@ struct trap cpu_patch(struct cpu *cpu, const uint8_t *bytes, unsigned len)
 
     memcpy(&v, bytes, len);
     cpu_begin(cpu);
+    cpu->pages_at_once = true;
     if (mem_write_slow(cpu, cpu->rip, len, v, cpu->user) == STEP_TRAP)
         trap = cpu->trap;
+    cpu->pages_at_once = false;
     cpu_end(cpu);
     return trap;
 }
@@ -228,7 +236,11 @@ static void describe(struct cpu *cpu, char *text, size_t size)
     struct trap trap = cpu->trap;
     uint8_t bytes[15];
     char name[96] = "(not an instruction)", hex[31] = "";
-    unsigned len = peek_code(cpu, bytes), shown = len;
+    unsigned len, shown;
+
+    cpu->pages_at_once = true;
+    len = shown = peek_code(cpu, bytes);
+    cpu->pages_at_once = false;
 
     if (ZYAN_SUCCESS(
             ZydisDecoderDecodeFull(&cpu->cache->decoders[cpu->mode & MODE_SIZE], bytes, len, &zi, ops))) {

@@ -1,5 +1,6 @@
-/* Asynchronous page faults: the three MSRs and page-ready events. spec APF-*, API-*. Not-present faults are not built yet. */
-#include <stddef.h>
+/* Asynchronous page faults: the three MSRs. spec APF-1 .. APF-8, API-*. */
+#include "vmm/pv/async_pf.h"
+
 #include "vmm/abi/kvm_para.h"
 #include "vmm/abi/kvm_structs.h"
 #include "vmm/apic/lapic.h"
@@ -14,11 +15,12 @@ uint64_t apf_en_rdmsr(struct vcpu *vcpu)
     return vcpu->apf.en_msr;
 }
 
-/* APF-4: outstanding work is dropped in silence. */
+/* APF-4, APF-18: outstanding work is dropped in silence. */
 static void turn_off(struct vcpu *vcpu)
 {
     vcpu->apf.on = false;
     vcpu->apf.wake_all = false;
+    vcpu->apf.faults = vcpu->apf.ready = 0;
     area_unregister(vcpu_area(vcpu, AREA_ASYNC_PF));
 }
 
@@ -50,8 +52,10 @@ enum msr_result apf_en_wrmsr(struct vcpu *vcpu, uint64_t value, enum origin orig
     area_register(area, value & ~0x3full, KVM_APF_HOST_BYTES);
     if (!area_usable(area))
         return MSR_INVALID;
-    vcpu->apf.wake_all = true; /* APF-6: every enabling write, a restore too */
-    vcpu->requests |= REQ_APF_READY;
+    if (!apf_has_completions(vcpu)) { /* APF-6: every enabling write, a restore too */
+        vcpu->apf.wake_all = true;
+        vcpu->requests |= REQ_APF_READY;
+    }
     return MSR_OK;
 }
 
@@ -96,31 +100,4 @@ enum msr_result apf_ack_wrmsr(struct vcpu *vcpu, uint64_t value, enum origin ori
         apf_deliver_ready(vcpu); /* in the WRMSR itself (API-3) */
     }
     return MSR_OK;
-}
-
-/* APF-14: the guest has read the last token, and an interrupt would not be lost (KB-18). */
-static bool slot_free(struct vcpu *vcpu)
-{
-    uint32_t token;
-
-    return lapic_hw_enabled(vcpu) && lapic_sw_enabled(vcpu) &&
-           area_read(vcpu_area(vcpu, AREA_ASYNC_PF), offsetof(struct kvm_vcpu_pv_apf_data, token), &token,
-                     sizeof(token)) &&
-           token == 0;
-}
-
-void apf_deliver_ready(struct vcpu *vcpu)
-{
-    const uint32_t token = KVM_ASYNC_PF_WAKE_ALL;
-
-    if (!vcpu->apf.wake_all || (vcpu->apf.on && !slot_free(vcpu)))
-        return;
-    vcpu->apf.wake_all = false;
-    if (vcpu->apf.on && area_write(vcpu_area(vcpu, AREA_ASYNC_PF),
-                                   offsetof(struct kvm_vcpu_pv_apf_data, token), &token, sizeof(token))) {
-        vcpu->apf.ready_pending = true;
-        lapic_accept(vcpu, APIC_FIXED, vcpu->apf.vector, false, true);
-    }
-    if (vcpu->mp_state == MP_HALTED)
-        vcpu->mp_state = MP_RUNNABLE; /* interrupt or not (APF-15) */
 }

@@ -8,8 +8,10 @@
 int64_t hc_kick_cpu(struct vcpu *vcpu, const uint64_t args[4], bool wide)
 {
     (void)wide;
-    if (lapic_in_kernel(vcpu)) /* UNH-12 */
-        lapic_send_physical(vcpu->vm, (uint32_t)args[1], APIC_REMOTE_READ, 0);
+    if (!lapic_in_kernel(vcpu)) /* UNH-12 */
+        return 0;
+    lapic_send_physical(vcpu->vm, (uint32_t)args[1], APIC_REMOTE_READ, 0);
+    sched_yield_to(vcpu, lapic_find(vcpu->vm, (uint32_t)args[1])); /* UNH-10 */
     return 0;
 }
 

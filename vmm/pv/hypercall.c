@@ -25,8 +25,7 @@ const struct hypercall hypercalls[] = {
     {KVM_HC_KICK_CPU, "KVM_HC_KICK_CPU", KVM_FEATURE_PV_UNHALT, true, hc_kick_cpu},
     {KVM_HC_CLOCK_PAIRING, "KVM_HC_CLOCK_PAIRING", HC_UNGATED, true, hc_clock_pairing},
     {KVM_HC_SEND_IPI, "KVM_HC_SEND_IPI", KVM_FEATURE_PV_SEND_IPI, true, hc_send_ipi},
-    /* The yield itself is the host's affair (YLD-2): nothing a guest can see. */
-    {KVM_HC_SCHED_YIELD, "KVM_HC_SCHED_YIELD", KVM_FEATURE_PV_SCHED_YIELD, true, hc_nothing},
+    {KVM_HC_SCHED_YIELD, "KVM_HC_SCHED_YIELD", KVM_FEATURE_PV_SCHED_YIELD, true, hc_sched_yield},
     /* KVM_CAP_EXIT_HYPERCALL is off, as under QEMU 7.2 (GPA-1). */
     {KVM_HC_MAP_GPA_RANGE, "KVM_HC_MAP_GPA_RANGE", HC_UNGATED, true, hc_refused},
 };
@@ -81,6 +80,7 @@ enum hc_outcome intercept_hypercall(struct vcpu *vcpu, enum hc_insn insn, struct
     uint64_t args[4] = {gpr[RBX] & width, gpr[RCX] & width, gpr[RDX] & width, gpr[RSI] & width};
 
     *trap = NO_TRAP;
+    vcpu_exit(vcpu);
     if (insn != vcpu->vm->config.native)
         return foreign(vcpu, insn, trap);
     gpr[RAX] = (uint64_t)dispatch(vcpu, gpr[RAX] & width, args, wide) & width;

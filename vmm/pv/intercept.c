@@ -2,6 +2,7 @@
 #include "vmm/pv/intercept.h"
 
 #include "vmm/apic/lapic.h"
+#include "vmm/pv/async_pf.h"
 #include "vmm/pv/clock.h"
 #include "vmm/pv/features.h"
 #include "vmm/pv/lifecycle.h"
@@ -12,6 +13,7 @@ struct trap intercept_cpuid(struct vcpu *vcpu)
     uint64_t *gpr = vcpu->regs.gpr;
     struct cpuid_regs r = vcpu_cpuid(vcpu, (uint32_t)gpr[RAX], (uint32_t)gpr[RCX]);
 
+    vcpu_exit(vcpu);
     gpr[RAX] = r.eax;
     gpr[RBX] = r.ebx;
     gpr[RCX] = r.ecx;
@@ -29,7 +31,10 @@ struct trap intercept_rdmsr(struct vcpu *vcpu)
 {
     uint64_t *gpr = vcpu->regs.gpr, value = 0;
 
-    if (vcpu_cpl(vcpu) != 0 || refused(vcpu, vcpu_rdmsr(vcpu, (uint32_t)gpr[RCX], &value, ORIGIN_GUEST)))
+    if (vcpu_cpl(vcpu) != 0)
+        return GP0; /* from the CPU itself: no exit (GEN-1) */
+    vcpu_exit(vcpu);
+    if (refused(vcpu, vcpu_rdmsr(vcpu, (uint32_t)gpr[RCX], &value, ORIGIN_GUEST)))
         return GP0;
     gpr[RAX] = (uint32_t)value;
     gpr[RDX] = value >> 32;
@@ -41,15 +46,36 @@ struct trap intercept_wrmsr(struct vcpu *vcpu)
     uint64_t *gpr = vcpu->regs.gpr;
     uint64_t value = gpr[RDX] << 32 | (uint32_t)gpr[RAX];
 
-    if (vcpu_cpl(vcpu) != 0 || refused(vcpu, vcpu_wrmsr(vcpu, (uint32_t)gpr[RCX], value, ORIGIN_GUEST)))
+    if (vcpu_cpl(vcpu) != 0)
+        return GP0;
+    vcpu_exit(vcpu);
+    if (refused(vcpu, vcpu_wrmsr(vcpu, (uint32_t)gpr[RCX], value, ORIGIN_GUEST)))
         return GP0;
     return NO_TRAP;
 }
 
 void vcpu_halt(struct vcpu *vcpu)
 {
-    vcpu->mp_state = MP_HALTED;
     vcpu->requests |= REQ_EVENT;
+    if (vcpu->vm->config.hlt_in_guest) {
+        vcpu->hold |= HOLD_HLT;
+        return;
+    }
+    vcpu_exit(vcpu);
+    vcpu->mp_state = MP_HALTED;
+}
+
+int vcpu_take_interrupt(struct vcpu *vcpu)
+{
+    int vector = lapic_pending(vcpu);
+
+    if (vector < 0)
+        return -1;
+    vcpu_exit(vcpu); /* it comes by an exit; what the guest ended before that counts first (EOI-13) */
+    vector = lapic_pending(vcpu);
+    lapic_take(vcpu, (uint8_t)vector);
+    pv_eoi_offer(vcpu);
+    return vector;
 }
 
 static void accept_init_and_sipi(struct vcpu *vcpu)
@@ -64,20 +90,33 @@ static void accept_init_and_sipi(struct vcpu *vcpu)
     }
 }
 
-/* What ends HLT: a kick (whatever IF says), an NMI, a pending page-ready event (APF-17), a deliverable interrupt. */
+/* What the CPU itself wakes up for. */
+static bool has_interrupt(const struct vcpu *vcpu)
+{
+    return vcpu->apic.nmi_pending || ((vcpu->regs.rflags & RFLAGS_IF) && lapic_pending(vcpu) >= 0);
+}
+
+/* What ends HLT and the artificial halt: a kick (whatever IF says), an NMI, a pending page-ready event (APF-17), a
+ * deliverable interrupt. */
 static bool has_wake_reason(const struct vcpu *vcpu)
 {
-    return vcpu->kicked || vcpu->apic.nmi_pending || vcpu->apf.wake_all ||
-           ((vcpu->regs.rflags & RFLAGS_IF) && lapic_pending(vcpu) >= 0);
+    return vcpu->kicked || apf_has_completions(vcpu) || has_interrupt(vcpu);
 }
 
 static void accept_events(struct vcpu *vcpu)
 {
+    bool sleeps;
+
     accept_init_and_sipi(vcpu);
-    if (vcpu->mp_state == MP_HALTED && has_wake_reason(vcpu)) {
+    sleeps = vcpu->mp_state == MP_HALTED || (vcpu->hold & HOLD_APF);
+    if (sleeps && has_wake_reason(vcpu)) {
+        if (vcpu->mp_state == MP_HALTED)
+            vcpu->kicked = false;
         vcpu->mp_state = MP_RUNNABLE;
-        vcpu->kicked = false;
+        vcpu->hold &= ~(uint8_t)HOLD_APF;
     }
+    if ((vcpu->hold & HOLD_HLT) && has_interrupt(vcpu))
+        vcpu->hold &= ~(uint8_t)HOLD_HLT;
 }
 
 static bool take(struct vcpu *vcpu, enum request request)
@@ -102,20 +141,41 @@ static void serve(struct vcpu *vcpu)
         steal_publish(vcpu);
     if (take(vcpu, REQ_APF_READY))
         apf_deliver_ready(vcpu);
-    if (take(vcpu, REQ_EVENT))
+    if (take(vcpu, REQ_EVENT)) {
         accept_events(vcpu);
+        pv_eoi_offer(vcpu);
+    }
+}
+
+static bool may_run(const struct vcpu *vcpu)
+{
+    return vcpu->mp_state == MP_RUNNABLE && !vcpu->hold;
+}
+
+/* Of a vCPU that does not run: is it about to? Its work waits until then, but in a guest that does its HLT itself. */
+static bool wakes_up(struct vcpu *vcpu)
+{
+    if (vcpu->hold & (HOLD_DESCHEDULED | HOLD_EXIT))
+        return false;
+    if (vcpu->hold & HOLD_HLT)
+        return true;
+    if (!(vcpu->requests & REQ_EVENT))
+        return false;
+    accept_events(vcpu);
+    if (may_run(vcpu))
+        return true; /* REQ_EVENT stays: this entry processes events (EOI-4) */
+    vcpu->requests &= ~(uint32_t)REQ_EVENT;
+    return false;
 }
 
 bool vcpu_enter(struct vcpu *vcpu)
 {
-    if (vcpu->mp_state != MP_RUNNABLE) {
-        if (take(vcpu, REQ_EVENT))
-            accept_events(vcpu);
-        if (vcpu->mp_state != MP_RUNNABLE)
-            return false; /* its other work waits until it runs */
-    }
-    if (vcpu->requests)
+    if (!may_run(vcpu) && !wakes_up(vcpu))
+        return false;
+    if (vcpu->requests) {
+        vcpu_exit(vcpu); /* a running vCPU is told by being made to exit */
         serve(vcpu);
-    vcpu->has_run |= vcpu->mp_state == MP_RUNNABLE;
-    return vcpu->mp_state == MP_RUNNABLE;
+    }
+    vcpu->has_run |= may_run(vcpu);
+    return may_run(vcpu);
 }

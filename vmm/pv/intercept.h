@@ -22,6 +22,10 @@ extern const uint8_t hypercall_bytes[2][3]; /* by enum hc_insn */
 /* HLT at CPL 0: the vCPU halts; the next vcpu_enter wakes it at once if a kick was latched (UNH-5). RIP is the caller's. */
 void vcpu_halt(struct vcpu *vcpu);
 
+/* After vcpu_enter(), where RFLAGS and the interrupt shadow let interrupts in: takes the one to deliver from the local APIC.
+ * Its vector, or -1. The entry that injects it may offer a PV EOI (EOI-4). */
+int vcpu_take_interrupt(struct vcpu *vcpu);
+
 /* Before each instruction, or when vcpu->requests is not 0: work that waits for the next entry, in GEN-10's order.
  * For a halted or waiting vCPU too: INIT, SIPI, a kick or an interrupt may make it runnable. True: it may execute. */
 bool vcpu_enter(struct vcpu *vcpu);

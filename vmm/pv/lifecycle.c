@@ -4,6 +4,7 @@
 #include "vmm/abi/kvm_para.h"
 #include "vmm/apic/ioapic.h"
 #include "vmm/apic/lapic.h"
+#include "vmm/pv/async_pf.h"
 #include "vmm/pv/clock.h"
 #include "vmm/pv/features.h"
 #include "vmm/pv/msr.h"
@@ -13,6 +14,7 @@ static void power_on(struct vcpu *vcpu)
 {
     vcpu->mp_state = vcpu->id == 0 ? MP_RUNNABLE : MP_WAIT_SIPI;
     vcpu->requests = 0;
+    vcpu->hold = 0;
     vcpu->kicked = false;
     vcpu->has_run = false;
     vcpu->tsc_adjust = 0;
@@ -29,8 +31,17 @@ static void power_on(struct vcpu *vcpu)
     lapic_reset(vcpu, false);
 }
 
+static void page_came_back(void *ctx, uint64_t gpa)
+{
+    apf_page_ready(ctx, gpa);
+}
+
 void vm_start(struct vm *vm)
 {
+    vm->hooks = (struct vm_hooks){.exit = pv_eoi_exit, .absent = apf_access};
+    vm->memory.paged_in = page_came_back;
+    vm->memory.paged_in_ctx = vm;
+    vm->yield_to = 0;
     for (unsigned i = 0; i < vm->config.vcpus; i++)
         power_on(&vm->vcpus[i]);
     ioapic_reset(vm);
@@ -51,9 +62,11 @@ static bool qemu_writes(const struct vcpu *vcpu, const struct pv_msr *msr)
     return msr->save && (msr->feature == KVM_FEATURE_CLOCKSOURCE || vcpu->pv_features >> msr->feature & 1);
 }
 
-/* In KVM the token counter, the kick mark and the steal reference survive. */
+/* In KVM the token counter, the kick mark and the steal reference survive; so does what the host's scheduler decided. */
 static void system_reset(struct vcpu *vcpu)
 {
+    vcpu_exit(vcpu);
+    vcpu->hold &= HOLD_DESCHEDULED;
     for (unsigned i = 0; i < pv_msr_count; i++)
         if (qemu_writes(vcpu, &pv_msrs[i]))
             vcpu_wrmsr(vcpu, pv_msrs[i].index, pv_msrs[i].at_create, ORIGIN_VMM);
@@ -105,6 +118,7 @@ void vcpu_init(struct vcpu *vcpu)
         if (pv_msrs[i].at_init)
             pv_msrs[i].at_init(vcpu);
     vcpu->injected = NO_TRAP;
+    vcpu->hold &= HOLD_DESCHEDULED;
     regs_at_init(vcpu);
     lapic_reset(vcpu, true);
     vcpu_flush_guest_tlb(vcpu);

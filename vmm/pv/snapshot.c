@@ -67,6 +67,8 @@ static void save_vcpu(struct byte_writer *w, const struct vcpu *vcpu)
 
     bytes_put_uint(w, vcpu->apic_id, 4);
     fields_write(w, vcpu, snapshot_vcpu_fields, snapshot_vcpu_field_count);
+    for (unsigned i = 0; i < vcpu->apf.faults; i++)
+        fields_write(w, &vcpu->apf_faults[i], snapshot_fault_fields, snapshot_fault_field_count);
     for (uint32_t i = 0; i < vcpu->cpuid.count; i++)
         fields_write(w, &vcpu->cpuid.entries[i], snapshot_cpuid_fields, snapshot_cpuid_field_count);
     section_end(w, start);
@@ -224,11 +226,29 @@ static const char *inconsistent(const struct vcpu *v)
         return "apf.on: differs from en_msr";
     if (v->apf.wake_all && !v->apf.on)
         return "apf.wake_all: the mechanism is off";
+    if (v->apf.ready > v->apf.faults)
+        return "apf.ready: more than there are faults";
     if (v->eoi.msr & 2)
         return "eoi.msr: address not aligned";
+    if (v->eoi.pending && !(v->eoi.msr & KVM_MSR_ENABLED))
+        return "eoi.pending: the MSR is not enabled";
     if ((v->apic.base_msr & (APICBASE_ENABLE | APICBASE_EXTD)) == APICBASE_EXTD)
         return "apic.base_msr: x2APIC mode of a disabled APIC";
     return NULL;
+}
+
+/* Those the vCPU waits for, and those it was not told of yet. */
+static int read_faults(struct restore *r, struct byte_reader *section, struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < vcpu->apf.faults; i++) {
+        struct apf_fault *fault = &vcpu->apf_faults[i];
+
+        if (fields_read(section, fault, snapshot_fault_fields, snapshot_fault_field_count))
+            return refuse(r, "vcpu %u: apf_faults[%u]: cut short or out of range", vcpu->id, i);
+        if (fault->gpa % GPA_PAGE_SIZE || !fault->token)
+            return refuse(r, "vcpu %u: apf_faults[%u]: page address or token", vcpu->id, i);
+    }
+    return 0;
 }
 
 static int read_cpuid(struct restore *r, struct byte_reader *section, struct vcpu *vcpu)
@@ -257,7 +277,9 @@ static int read_vcpu(struct restore *r, struct vcpu *vcpu)
     why = inconsistent(vcpu);
     if (why)
         return refuse(r, "vcpu %u: %s", vcpu->id, why);
-    err = read_cpuid(r, &section, vcpu);
+    err = read_faults(r, &section, vcpu);
+    if (!err)
+        err = read_cpuid(r, &section, vcpu);
     return err ? err : close_section(r, "vcpu", &section);
 }
 

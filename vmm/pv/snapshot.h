@@ -8,8 +8,10 @@
 #define SNAPSHOT_MAGIC   0x50414e53564d4d31ull
 #define SNAPSHOT_VERSION 2u
 
-extern const struct field snapshot_vcpu_fields[]; /* of struct vcpu; its CPUID entries follow */
+extern const struct field snapshot_vcpu_fields[]; /* of struct vcpu; its faults and CPUID entries follow */
 extern const size_t snapshot_vcpu_field_count;
+extern const struct field snapshot_fault_fields[]; /* of struct apf_fault */
+extern const size_t snapshot_fault_field_count;
 extern const struct field snapshot_cpuid_fields[]; /* of struct cpuid_entry */
 extern const size_t snapshot_cpuid_field_count;
 extern const struct field snapshot_clock_fields[]; /* of struct vm_clock */

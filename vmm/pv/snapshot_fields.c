@@ -14,6 +14,7 @@
 const struct field snapshot_vcpu_fields[] = {
     V(mp_state, MP_WAIT_SIPI),
     V(requests, REQ_ALL),
+    V(hold, HOLD_ALL),
     V(kicked, BOOL),
     VA(regs.gpr, ANY),
     V(regs.rip, ANY),
@@ -73,6 +74,8 @@ const struct field snapshot_vcpu_fields[] = {
     V(clock.target, ANY),
     V(steal.msr, ANY),
     V(steal.run_delay_ns, ANY),
+    V(steal.waited_ns, ANY),
+    V(steal.preempted, BOOL),
     V(apf.en_msr, ANY),
     V(apf.int_msr, 0xff),
     V(apf.vector, ANY),
@@ -80,6 +83,8 @@ const struct field snapshot_vcpu_fields[] = {
     V(apf.ready_pending, BOOL),
     V(apf.wake_all, BOOL),
     V(apf.next_id, ANY),
+    V(apf.faults, APF_FAULTS),
+    V(apf.ready, APF_FAULTS),
     V(eoi.msr, ANY),
     V(eoi.pending, BOOL),
     V(poll.msr, BOOL),
@@ -109,6 +114,10 @@ const struct field snapshot_vcpu_fields[] = {
     VE(areas, state, AREA_STALE),
 };
 const size_t snapshot_vcpu_field_count = SIZE(snapshot_vcpu_fields);
+
+#define F(member, max) FIELD(struct apf_fault, member, max)
+const struct field snapshot_fault_fields[] = {F(gpa, ANY), F(token, ANY), F(injected, BOOL)};
+const size_t snapshot_fault_field_count = SIZE(snapshot_fault_fields);
 
 #define E(member) FIELD(struct cpuid_entry, member, ANY)
 const struct field snapshot_cpuid_fields[] = {

@@ -41,11 +41,29 @@ void vcpu_load(struct vcpu *vcpu)
         vcpu->requests |= REQ_STEAL;
 }
 
+/* The record is as the last update left it: neither slots nor the MSR changed since. */
+static bool record_current(const struct vcpu *vcpu, const struct area *area)
+{
+    return area->state == AREA_GOOD && area->generation == vcpu->vm->memory.slot_generation &&
+           !(vcpu->requests & REQ_STEAL);
+}
+
+/* Not again while the record says so already: another vCPU may have asked for a TLB flush in the byte (KB-12). */
+void steal_set_preempted(struct vcpu *vcpu)
+{
+    const uint8_t preempted = KVM_VCPU_PREEMPTED;
+    struct area *area = vcpu_area(vcpu, AREA_STEAL);
+
+    if (!vcpu->steal.preempted && record_current(vcpu, area))
+        vcpu->steal.preempted =
+            area_write(area, offsetof(struct kvm_steal_time, preempted), &preempted, sizeof(preempted));
+}
+
 void steal_publish(struct vcpu *vcpu)
 {
     const struct env *env = &vcpu->vm->env;
     struct area *area = vcpu_area(vcpu, AREA_STEAL);
-    uint64_t delay_ns = env->run_delay_ns(env->ctx, vcpu->id), steal = 0;
+    uint64_t delay_ns = env->run_delay_ns(env->ctx, vcpu->id) + vcpu->steal.waited_ns, steal = 0;
     uint8_t preempted;
     uint32_t version;
 
@@ -53,6 +71,7 @@ void steal_publish(struct vcpu *vcpu)
      * flush feature the byte still says whether the vCPU runs (KB-16). */
     if (!area_exchange_u8(area, offsetof(struct kvm_steal_time, preempted), 0, &preempted))
         return;
+    vcpu->steal.preempted = false;
     if (vcpu_has_feature(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (preempted & KVM_VCPU_FLUSH_TLB))
         vcpu_flush_guest_tlb(vcpu);
     if (!record_begin(area, offsetof(struct kvm_steal_time, version), &version))
