@@ -97,11 +97,13 @@ void vcpu_refresh_caps(struct vcpu *vcpu)
 {
     const struct cpuid_table *table = &vcpu->cpuid;
     const struct cpuid_entry *sizes = cpuid_find(table, 0x80000008, 0);
+    const struct cpuid_entry *e = NULL;
     uint8_t bits = sizes ? (uint8_t)sizes->regs.eax : 0;
 
     vcpu->caps = vendor_cap(cpuid_find(table, 0, 0));
     for (size_t i = 0; i < sizeof(cap_bits) / sizeof(cap_bits[0]); i++) {
-        const struct cpuid_entry *e = cpuid_find(table, cap_bits[i].leaf, 0);
+        if (i == 0 || cap_bits[i].leaf != cap_bits[i - 1].leaf) /* the rows lie leaf by leaf */
+            e = cpuid_find(table, cap_bits[i].leaf, 0);
         if (e && cpuid_reg(&e->regs, cap_bits[i].reg) >> cap_bits[i].bit & 1)
             vcpu->caps |= cap_bits[i].cap;
     }
@@ -210,29 +212,35 @@ struct cpuid_regs vcpu_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t su
 }
 
 /* Intel SDM vol. 3 table 10-1. */
+#define DATA_AT_RESET                                                                                        \
+    {                                                                                                        \
+        .access = 0x0093, .limit = 0xffff                                                                    \
+    }
+static const struct cpu_regs regs_at_reset = {
+    .rip = 0xfff0,
+    .rflags = 2,
+    .seg = {[SREG_ES] = DATA_AT_RESET,
+            [SREG_CS] = {.selector = 0xf000, .access = 0x009b, .limit = 0xffff, .base = 0xffff0000},
+            [SREG_SS] = DATA_AT_RESET,
+            [SREG_DS] = DATA_AT_RESET,
+            [SREG_FS] = DATA_AT_RESET,
+            [SREG_GS] = DATA_AT_RESET},
+    .tr = {.access = 0x008b, .limit = 0xffff},
+    .ldtr = {.access = 0x0082, .limit = 0xffff},
+    .gdtr.limit = 0xffff,
+    .idtr.limit = 0xffff,
+    .cr0 = 0x60000010,
+    .xcr0 = 1,
+    .dr6 = 0xffff0ff0,
+    .dr7 = 0x400,
+    .pat = 0x0007040600070406,
+    .misc_enable = MISC_ENABLE_FAST_STRING,
+};
+
 void vcpu_regs_reset(struct vcpu *vcpu)
 {
-    struct cpu_regs *r = &vcpu->regs;
     const struct cpuid_entry *version = cpuid_find(&vcpu->cpuid, 1, 0);
-    struct segment data = {.access = 0x0093, .limit = 0xffff};
 
-    *r = (struct cpu_regs){
-        .rip = 0xfff0,
-        .rflags = 2,
-        .cr0 = 0x60000010,
-        .xcr0 = 1,
-        .dr6 = 0xffff0ff0,
-        .dr7 = 0x400,
-        .pat = 0x0007040600070406,
-        .misc_enable = MISC_ENABLE_FAST_STRING,
-        .gdtr.limit = 0xffff,
-        .idtr.limit = 0xffff,
-        .tr = {.access = 0x008b, .limit = 0xffff},
-        .ldtr = {.access = 0x0082, .limit = 0xffff},
-    };
-    for (int i = 0; i < SREGS; i++)
-        r->seg[i] = data;
-    r->seg[SREG_CS] =
-        (struct segment){.selector = 0xf000, .access = 0x009b, .limit = 0xffff, .base = 0xffff0000};
-    r->gpr[RDX] = version ? version->regs.eax : 0x600;
+    vcpu->regs = regs_at_reset;
+    vcpu->regs.gpr[RDX] = version ? version->regs.eax : 0x600;
 }
