@@ -17,6 +17,7 @@ static const char *const ids[FEATURES_N] = {
 #define FEATURE(id, name, word, bit)                 [id] = #id,
 #define FEATURE_PAIR(id, name, word, bit, id2, bit2) [id] = #id, [id2] = #id2,
 #define ALIAS(name, id)
+#define UNNAMED(id, word, bit) [id] = #id,
 #include "vmm/cpuid/feature_table.inc"
 };
 
@@ -122,6 +123,59 @@ static void read_features(struct row *row, struct qemu_query *qemu)
             row->words[FW_1_EDX] &= ~FEATURE_BIT(F_VME);
 }
 
+/* One line of QEMU's stderr: a bit that the filter took and had no name for. */
+static void read_warning(struct row *row, const char *line)
+{
+    unsigned leaf, bit;
+    char reg[4];
+
+    for (unsigned w = 0; w < FEATURE_WORDS; w++) {
+        static const char *const regs[] = {"EAX", "EBX", "ECX", "EDX"};
+        const struct feature_word_info *info = &feature_words[w];
+        bool msr = sscanf(line, "MSR(%xH) [bit %u]", &leaf, &bit) == 2 && leaf == info->msr;
+        bool cpuid = sscanf(line, "CPUID.%xH:%3s [bit %u]", &leaf, reg, &bit) == 3 && !info->msr &&
+                     leaf == info->leaf && !info->subleaf && !strcmp(reg, regs[info->reg]);
+
+        if (msr || cpuid)
+            row->words[w] |= 1ull << bit;
+    }
+}
+
+/* Bits without a name are no properties, but the filter warns of them; enforce ends QEMU after that. A version, being
+ * a list of properties, cannot change them. */
+static void read_unnamed(struct row *row)
+{
+    static const char asks[] = "requested feature: ";
+    struct child child = {.out_fd = -1};
+    struct args args = {0};
+    char cpu[512];
+    int used = snprintf(cpu, sizeof(cpu), "%s,enforce", row->name);
+
+    for (unsigned i = 0; i < REVEALING; i++)
+        used += snprintf(cpu + used, sizeof(cpu) - (size_t)used, ",+%s", name_of(revealing[i]));
+    args_add(&args, "qemu-system-x86_64");
+    args_add(&args, "-nodefaults");
+    args_add(&args, "-display");
+    args_add(&args, "none");
+    args_add(&args, "-machine");
+    args_add(&args, "isapc"); /* starts fastest */
+    args_add(&args, "-cpu");
+    args_add(&args, cpu);
+    if (child_start(&child, &args, NULL, 0, true) || child_wait(&child, 30000))
+        fail("%s: no answer", cpu);
+    child_alive(&child); /* collects the rest */
+    for (const char *at = child.text; at && (at = strstr(at, asks)); at += strlen(asks))
+        read_warning(row, at + strlen(asks));
+    child_kill(&child);
+    args_free(&args);
+}
+
+static void inherit_unnamed(struct row *row, const struct row *before)
+{
+    for (unsigned w = 0; w < FEATURE_WORDS; w++)
+        row->words[w] |= before->words[w] & ~feature_named_bits(w);
+}
+
 static uint32_t number(const cJSON *props, const char *name)
 {
     return (uint32_t)cJSON_GetNumberValue(cJSON_GetObjectItem(props, name));
@@ -199,6 +253,11 @@ static unsigned read_rows(struct row *rows, struct qemu_query *qemu, const cJSON
         count++;
     }
     qsort(rows, count, sizeof(*rows), by_name);
+    for (unsigned i = 0; i < count; i++)
+        if (rows[i].version == 1)
+            read_unnamed(&rows[i]);
+        else if (rows[i].version)
+            inherit_unnamed(&rows[i], &rows[i - 1]);
     return count;
 }
 

@@ -4,6 +4,7 @@
 #define FEATURE(id, name, word, bit)                 {name, word, FEATURE_BIT(id), false},
 #define FEATURE_PAIR(id, name, word, bit, id2, bit2) {name, word, FEATURE_BIT(id) | FEATURE_BIT(id2), false},
 #define ALIAS(name, id)                              {name, FEATURE_WORD(id), FEATURE_BIT(id), true},
+#define UNNAMED(id, word, bit)
 
 const struct feature_name feature_names[] = {
 #include "vmm/cpuid/feature_table.inc"

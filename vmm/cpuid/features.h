@@ -47,16 +47,18 @@ enum feature_word {
     FEATURE_WORDS,
 };
 
-/* Every bit that has a name: F_AVX512F is bit 16 of FW_7_0_EBX. */
+/* Every bit that we speak of: F_AVX512F is bit 16 of FW_7_0_EBX. */
 #define FEATURE(id, name, word, bit)                 id = (word)*64 + (bit),
 #define FEATURE_PAIR(id, name, word, bit, id2, bit2) id = (word)*64 + (bit), id2 = (word)*64 + (bit2),
 #define ALIAS(name, id)
+#define UNNAMED(id, word, bit) id = (word)*64 + (bit),
 enum feature {
 #include "vmm/cpuid/feature_table.inc"
 };
 #undef FEATURE
 #undef FEATURE_PAIR
 #undef ALIAS
+#undef UNNAMED
 #define FEATURE_WORD(feature) ((feature) / 64)
 #define FEATURE_BIT(feature)  (1ull << (feature) % 64)
 

@@ -83,6 +83,32 @@ static size_t normalise(char out[MESSAGE_TEXT], const char *name, size_t len)
     return kept;
 }
 
+/* A CPU that its own string realizes, before the machine gave it a place: QEMU misses the ids in this order. With all
+ * of them it goes on with a CPU of which only the start of the string is known. */
+static void refuse_realized(const struct property_value values[PROPERTIES], size_t at, struct message *why)
+{
+    static const struct {
+        enum property_id id;
+        const char *name; /* NULL: not missed */
+    } ids[] = {
+        {P_SOCKET_ID, "socket-id"}, {P_DIE_ID, NULL}, {P_CORE_ID, "core-id"}, {P_THREAD_ID, "thread-id"}};
+    const struct property_value *apic_id = &values[P_APIC_ID];
+    bool placed = apic_id->set && apic_id->number != UINT32_MAX;
+
+    for (size_t i = 0; !placed && i < sizeof(ids) / sizeof(ids[0]); i++) {
+        const struct property_value *value = &values[ids[i].id];
+        bool missing = !value->set || (int64_t)value->number < 0;
+
+        if (missing && ids[i].name) {
+            message_set(why, CPU_BAD_VALUE, at, "CPU %s is not set", ids[i].name);
+            return;
+        }
+        if (!missing && value->number) /* in range or not: the machine's topology says */
+            break;
+    }
+    message_set(why, CPU_REFUSED, at, "a CPU that is realized where it says itself is not modelled");
+}
+
 static bool assign_ref(const struct cpu_assignment *to, const struct name_ref *ref, const char *value,
                        size_t value_len, size_t at, struct message *why)
 {
@@ -101,7 +127,12 @@ static bool assign_ref(const struct cpu_assignment *to, const struct name_ref *r
     }
     slot = &to->values[ref->property->id];
     slot->at = (uint32_t)at;
-    return property_read(ref->property, value, value_len, slot, why);
+    if (!property_read(ref->property, value, value_len, slot, why))
+        return false;
+    if (ref->property->type != PT_REALIZED || !slot->number)
+        return true;
+    refuse_realized(to->values, at, why);
+    return false;
 }
 
 bool cpu_assign(const struct cpu_assignment *to, const char *name, size_t name_len, const char *value,

@@ -38,23 +38,41 @@ static void adapt_to_version(struct machine_type *type)
         type->irqchip = IRQCHIP_SPLIT;
 }
 
+/* "2.12" or "4.0.1" as MACHINE_VERSION; 0: neither. Spellings such as "02.12" are caught by the caller. */
+static uint32_t read_version(const char *text, size_t len)
+{
+    uint32_t parts[3] = {0}, part = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '.' && part < 2)
+            part++;
+        else if (text[i] >= '0' && text[i] <= '9' && parts[part] < 100)
+            parts[part] = parts[part] * 10 + (uint32_t)(text[i] - '0');
+        else
+            return 0;
+    }
+    return MACHINE_VERSION(parts[0], parts[1], parts[2]);
+}
+
 static bool find_versioned(const struct machine_type *bare, const char *name, size_t len,
                            struct machine_type *type)
 {
-    for (size_t i = 0; i < sizeof(releases) / sizeof(releases[0]); i++) {
-        char full[MACHINE_NAME_LEN];
+    size_t stem = strlen(bare->name);
+    uint32_t version;
 
-        if (!(bare->family == FAMILY_Q35 ? releases[i].q35 : releases[i].i440fx))
-            continue;
-        snprintf(full, sizeof(full), releases[i].patch ? "%s%u.%u.%u" : "%s%u.%u", bare->name,
-                 releases[i].major, releases[i].minor, releases[i].patch);
-        if (name_compare(name, len, full))
+    if (len <= stem || memcmp(name, bare->name, stem) != 0)
+        return false;
+    version = read_version(name + stem, len - stem);
+    for (size_t i = 0; i < sizeof(releases) / sizeof(releases[0]); i++) {
+        if (MACHINE_VERSION(releases[i].major, releases[i].minor, releases[i].patch) != version ||
+            !(bare->family == FAMILY_Q35 ? releases[i].q35 : releases[i].i440fx))
             continue;
         *type = *bare;
-        memcpy(type->name, full, sizeof(full));
-        type->version = MACHINE_VERSION(releases[i].major, releases[i].minor, releases[i].patch);
+        snprintf(type->name, sizeof(type->name), releases[i].patch ? "%s%u.%u.%u" : "%s%u.%u", bare->name,
+                 releases[i].major, releases[i].minor, releases[i].patch);
+        type->version = version;
         adapt_to_version(type);
-        return true;
+        return name_compare(name, len, type->name) == 0;
     }
     return false;
 }

@@ -235,6 +235,7 @@ bool property_read(const struct property *property, const char *text, size_t len
     value->set = true;
     switch ((enum property_type)property->type) {
     case PT_BOOL:
+    case PT_REALIZED: /* the caller knows what "on" would realize */
         return read_bool(property, text, len, &value->number, why);
     case PT_TRISTATE:
         return read_tristate(property, text, len, &value->number, why);
@@ -254,13 +255,6 @@ bool property_read(const struct property *property, const char *text, size_t len
             return true;
         message_set(why, CPU_BAD_VALUE, 0, "Device '%.*s' not found", SPAN(text, len));
         return false;
-    case PT_REALIZED: {
-        /* Realizing before the machine numbered the CPU: only "off" changes nothing. */
-        bool valid = read_bool(property, text, len, &value->number, why);
-        if (valid && value->number)
-            message_set(why, CPU_BAD_VALUE, 0, "CPU socket-id is not set");
-        return valid && !value->number;
-    }
     case PT_READ_ONLY: /* the caller knows the type's name and answers before */
         return false;
     default:
