@@ -95,7 +95,8 @@ static int judge(struct work *work, struct job *job, const struct qemu_end *end)
     campaign->fates[work->theirs.fate]++;
     campaign->kinds[work->theirs.error.kind] += work->theirs.fate == FATE_REFUSED;
     campaign->warned += work->theirs.warnings.total != 0;
-    if (difference)
+    campaign->not_modelled += difference == FLAGS_NOT_MODELLED;
+    if (difference > FLAGS_NOT_MODELLED)
         keep_finding(work, job, difference, what);
     if (!campaign->forkserver || job->index % PLAIN_EVERY || work->plain->lane.busy ||
         work->theirs.fate == FATE_SILENT)

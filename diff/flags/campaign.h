@@ -37,6 +37,7 @@ struct campaign {
     unsigned jobs;          /* QEMUs at once, 1 to CAMPAIGN_JOBS_MAX */
     const struct cpuid_supported *supported;
     /* Found. */
+    uint64_t not_modelled;               /* strings: neither the same nor different */
     uint64_t done, different;            /* strings */
     uint64_t fates[FATES];               /* by QEMU's answer */
     uint64_t kinds[CPU_ERROR_KINDS + 1]; /* of its refusals; the last: words we do not know */

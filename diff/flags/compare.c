@@ -5,7 +5,8 @@
 
 const char *flags_difference_name(enum flags_difference difference)
 {
-    static const char *const names[FLAGS_DIFFERENCES] = {"same", "fate", "refusal", "words", "warnings"};
+    static const char *const names[FLAGS_DIFFERENCES] = {"same",    "not-modelled", "fate",
+                                                         "refusal", "words",        "warnings"};
 
     return names[difference];
 }
@@ -59,6 +60,11 @@ static enum flags_difference compare_errors(const struct flags_outcome *ours,
     return ours->error.kind == theirs->error.kind ? FLAGS_OTHER_WORDS : FLAGS_OTHER_REFUSAL;
 }
 
+static bool not_modelled(const struct flags_outcome *ours)
+{
+    return ours->fate == FATE_REFUSED && strstr(ours->error.text, " is not modelled");
+}
+
 enum flags_difference flags_compare(const struct flags_outcome *ours, const struct flags_outcome *theirs,
                                     char what[400])
 {
@@ -68,6 +74,10 @@ enum flags_difference flags_compare(const struct flags_outcome *ours, const stru
     if (!what)
         what = unused;
     *what = 0;
+    if (not_modelled(ours) && theirs->fate != FATE_SILENT) {
+        snprintf(what, 400, "%.390s", ours->error.text);
+        return FLAGS_NOT_MODELLED;
+    }
     if (ours->fate != theirs->fate || theirs->fate == FATE_SILENT) {
         snprintf(what, 400, "ours %s%s%.150s, QEMU %s%s%.150s", flags_fate_name(ours->fate),
                  ours->error.text[0] ? ": " : "", ours->error.text, flags_fate_name(theirs->fate),

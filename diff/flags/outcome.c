@@ -58,7 +58,7 @@ static const struct {
     {"*Property *.* doesn't take value *", CPU_BAD_VALUE},
     {"*Property value for '*' has bits outside mask '*", CPU_BAD_VALUE},
     {"*Device '*' not found", CPU_BAD_VALUE},
-    {"*CPU socket-id is not set", CPU_BAD_VALUE},
+    {"*CPU *-id is not set", CPU_BAD_VALUE},
     {"TCG doesn't support requested features", CPU_UNSUPPORTED},
     {"Host doesn't support requested features", CPU_UNSUPPORTED},
     {"CPU model '*' requires KVM or HVF", CPU_REFUSED},

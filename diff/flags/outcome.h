@@ -40,17 +40,18 @@ void flags_theirs(struct flags_outcome *outcome, const struct qemu_end *end);
 /* The kind of a refusal by QEMU's words; CPU_ERROR_KINDS where they are none that we know. */
 enum cpu_error_kind flags_refusal_kind(const char *text);
 
-/* In what two outcomes differ, the gravest first. */
+/* How two outcomes compare; of those that differ the gravest first. */
 enum flags_difference {
     FLAGS_SAME,
+    FLAGS_NOT_MODELLED,   /* our refusal says so itself: nothing was compared */
     FLAGS_OTHER_FATE,     /* accepted here, refused there, aborted there, ... */
     FLAGS_OTHER_REFUSAL,  /* both refuse, for another reason */
     FLAGS_OTHER_WORDS,    /* the same kind of refusal in other words */
     FLAGS_OTHER_WARNINGS, /* a warning more, fewer, or in another order */
     FLAGS_DIFFERENCES,
 };
-const char *
-flags_difference_name(enum flags_difference difference); /* "fate", "refusal", "words", "warnings" */
+const char *flags_difference_name(
+    enum flags_difference difference); /* "not-modelled", "fate", "refusal", "words", "warnings" */
 
 /* what, if not NULL, says it in one line. Texts that one side had to cut count as equal as far as they go. */
 enum flags_difference flags_compare(const struct flags_outcome *ours, const struct flags_outcome *theirs,

@@ -44,6 +44,11 @@ static char *escape(const char *text)
     return out;
 }
 
+static uint64_t same(const struct campaign *campaign)
+{
+    return campaign->done - campaign->different - campaign->not_modelled;
+}
+
 static const char *kind_name(unsigned kind)
 {
     return kind < CPU_ERROR_KINDS ? cpu_error_kind_name(kind) : "unknown";
@@ -87,8 +92,11 @@ void flags_report_text(FILE *out, const struct flags_run *run)
     text_kinds(out, campaign);
     fprintf(out, ", aborted %" PRIu64 ", help %" PRIu64 "; warned about %" PRIu64 "\n",
             campaign->fates[FATE_ABORTED], campaign->fates[FATE_HELP], campaign->warned);
-    fprintf(out, "the same %" PRIu64 ", different %" PRIu64 "\n", campaign->done - campaign->different,
-            campaign->different);
+    fprintf(out, "the same %" PRIu64 ", different %" PRIu64, same(campaign), campaign->different);
+    if (campaign->not_modelled)
+        fprintf(out, ", not compared because we say that we do not model it %" PRIu64,
+                campaign->not_modelled);
+    fputc('\n', out);
     for (unsigned i = 0; i < campaign->finding_count; i++)
         text_finding(out, campaign->findings[i], i + 1);
     fprintf(out, "%s%.1f s, %.0f strings/s, %u at once, %s", campaign->finding_count ? "\n" : "",
@@ -172,7 +180,8 @@ static cJSON *to_json(const struct flags_run *run)
     snprintf(seed, sizeof(seed), "%" PRIu64, run->seed); /* may need all 64 bits */
     cJSON_AddStringToObject(root, "seed", seed);
     cJSON_AddNumberToObject(root, "strings", (double)campaign->done);
-    cJSON_AddNumberToObject(root, "equal", (double)(campaign->done - campaign->different));
+    cJSON_AddNumberToObject(root, "equal", (double)same(campaign));
+    cJSON_AddNumberToObject(root, "not_modelled", (double)campaign->not_modelled);
     cJSON_AddNumberToObject(root, "different", (double)campaign->different);
     add_counts(root, campaign);
     cJSON_AddNumberToObject(root, "qemu_warned", (double)campaign->warned);

@@ -62,6 +62,8 @@ static void simplify_model(char text[FLAGS_TEXT_MAX], struct flags_oracle *oracl
 {
     static const char *const plain[] = {"base", "qemu64", "max"};
 
+    if (!item_at(text, 0)) /* no model: that is what it shows */
+        return;
     for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
         if (!strncmp(text, plain[i], strlen(plain[i])) ||
             try_replace(text, oracle, 0, item_at(text, 0), plain[i]))
