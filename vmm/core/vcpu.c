@@ -65,9 +65,16 @@ static const struct {
 
 static uint32_t cpuid_reg(const struct cpuid_regs *regs, enum cpuid_reg reg)
 {
-    const uint32_t values[] = {regs->eax, regs->ebx, regs->ecx, regs->edx};
-
-    return values[reg];
+    switch (reg) {
+    case CPUID_EAX:
+        return regs->eax;
+    case CPUID_EBX:
+        return regs->ebx;
+    case CPUID_ECX:
+        return regs->ecx;
+    default:
+        return regs->edx;
+    }
 }
 
 /* By the 12 letters of leaf 0: EBX, EDX, ECX. */
