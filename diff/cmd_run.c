@@ -9,11 +9,15 @@
 #include "diff/command.h"
 #include "diff/corpus.h"
 #include "diff/execute.h"
+#include "diff/machine/qemu.h"
 #include "diff/matrix.h"
 #include "diff/present.h"
 #include "diff/report/fuzzing.h"
+#include "diff/report/store.h"
 
-#define LIST_MAX 64
+#define LIST_MAX   64
+#define MEMORY_MIN (16ull << 20) /* the probe and its mailbox */
+#define MEMORY_MAX (3ull << 30)
 
 struct list {
     const char *items[LIST_MAX];
@@ -134,6 +138,27 @@ static char *read_input(const char *path, size_t *length)
     return text;
 }
 
+/* A name in a list of scenarios that neither the run nor the corpus knows is a slip of the pen. */
+static int check_names(const struct run *run, const char *path, const struct matrix_entry *entry)
+{
+    const char *at = entry->scenarios;
+
+    while (*(at += strspn(at, " \t"))) {
+        size_t length = strcspn(at, " \t");
+        bool known = corpus_has(at, length);
+
+        for (unsigned i = 0; !known && i < run->scenario_count; i++)
+            known = strlen(run->scenarios[i].name) == length && !strncmp(run->scenarios[i].name, at, length);
+        if (!known) {
+            fprintf(stderr, "%s: line %u: flags %s: there is no scenario '%.*s'\n", path, entry->line,
+                    entry->name, (int)(length < 80 ? length : 80), at);
+            return -EINVAL;
+        }
+        at += length;
+    }
+    return 0;
+}
+
 static int add_matrix(struct run *run, const char *path)
 {
     char message[200];
@@ -150,9 +175,16 @@ static int add_matrix(struct run *run, const char *path)
         err = matrix_parse(matrix, text, length, message);
     if (err == -EINVAL)
         fprintf(stderr, "%s: %s\n", path, message);
+    if (!err && !matrix->count) {
+        fprintf(stderr, "%s: no flag set in it: write 'flags NAME' and under it cpu and machine\n", path);
+        err = -EINVAL;
+    }
     for (unsigned i = 0; !err && i < matrix->count; i++) {
         const struct matrix_entry *e = &matrix->entries[i];
 
+        err = check_names(run, path, e);
+        if (err)
+            break;
         err = run_add_set(
             run,
             &(struct flag_set){
@@ -297,6 +329,36 @@ static int status_of(int err)
     }
 }
 
+/* Our VMM has its RAM below the firmware, in one piece. */
+static int check_memory(const struct run *run)
+{
+    for (unsigned i = 0; i < run->set_count; i++) {
+        uint64_t bytes = qemu_memory_bytes(run->sets[i].memory);
+
+        if (bytes >= MEMORY_MIN && bytes <= MEMORY_MAX)
+            continue;
+        fprintf(stderr, "pv-diff: flags %s: -m %s: write a size from 16M to 3G\n", run->sets[i].name,
+                run->sets[i].memory);
+        return EXIT_USAGE;
+    }
+    return EXIT_DONE;
+}
+
+/* What would be found at the end, after minutes, is found now. */
+static int check_places(const struct options *options)
+{
+    struct store *store = NULL;
+    char why[240] = "out of memory";
+    int err = store_open(&store, options->store, true, why);
+
+    store_close(store);
+    if (!err && options->show.folder)
+        err = report_folder(options->show.folder, why);
+    if (err)
+        fprintf(stderr, "pv-diff: %s\n", why);
+    return err == -EINVAL ? EXIT_USAGE : err ? EXIT_MISSING : EXIT_DONE;
+}
+
 static int run_and_show(struct run *run, const struct options *options)
 {
     struct progress progress = terminal_progress();
@@ -345,6 +407,10 @@ int cmd_run(int argc, char **argv)
     status = prepare(run, &options);
     if (!status)
         status = check_known(run);
+    if (!status)
+        status = check_memory(run);
+    if (!status)
+        status = check_places(&options);
     if (!status)
         status = run_and_show(run, &options);
     run_free(run);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -84,6 +85,39 @@ static void scenario_name(const char *path, char name[256])
         name[length - 3] = 0;
 }
 
+/* Replaces a binary program, as pv-fuzz leaves them, by its text. */
+static int binary_to_text(char **text, size_t *length, struct program_error *error)
+{
+    struct program program;
+    int err;
+
+    program_init(&program);
+    err = program_decode(&program, (const uint8_t *)*text, *length, error);
+    if (!err) {
+        free(*text);
+        *text = NULL;
+        err = program_print(&program, text, length);
+    }
+    program_free(&program);
+    return err;
+}
+
+static bool is_binary(const char *text, size_t length)
+{
+    return length >= 3 && !memcmp(text, "\x89PV", 3);
+}
+
+static int complain(int err, const char *path, const struct program_error *error)
+{
+    if (err == -EINVAL && error->line)
+        fprintf(stderr, "%s:%u:%u: %s\n", path, error->line, error->column, error->message);
+    else if (err == -EINVAL)
+        fprintf(stderr, "%s: %s\n", path, error->message);
+    else if (err)
+        fprintf(stderr, "pv-diff: out of memory\n");
+    return err == -EINVAL ? EXIT_USAGE : err ? EXIT_OURS : EXIT_DONE;
+}
+
 /* file: the path to store, empty when the name alone finds it again. */
 static int add_file(struct run *run, const char *path, const char *file)
 {
@@ -91,7 +125,7 @@ static int add_file(struct run *run, const char *path, const char *file)
     char name[256];
     size_t length;
     char *text = read_file(path, &length);
-    int err;
+    int err = 0;
 
     if (!text) {
         fprintf(stderr, "pv-diff: cannot read %s: %s\n", path, strerror(errno));
@@ -104,13 +138,31 @@ static int add_file(struct run *run, const char *path, const char *file)
             free(text);
             return EXIT_USAGE;
         }
-    err = run_add_scenario(run, name, file, text, length, &error);
+    if (is_binary(text, length))
+        err = binary_to_text(&text, &length, &error);
+    if (!err)
+        err = run_add_scenario(run, name, file, text, length, &error);
     free(text);
-    if (err == -EINVAL)
-        fprintf(stderr, "%s:%u:%u: %s\n", path, error.line, error.column, error.message);
-    else if (err)
-        fprintf(stderr, "pv-diff: out of memory\n");
-    return err == -EINVAL ? EXIT_USAGE : err ? EXIT_OURS : EXIT_DONE;
+    return complain(err, path, &error);
+}
+
+bool corpus_has(const char *name, size_t length)
+{
+    char folder[4096], path[4400];
+
+    if (length > 255 || !corpus_folder(folder, sizeof(folder)))
+        return false;
+    snprintf(path, sizeof(path), "%s/%.*s.pv", folder, (int)length, name);
+    return !access(path, R_OK);
+}
+
+/* Whether a path names a scenario of the corpus: those are reviewed, and found again by name. */
+static bool lies_in_corpus(const char *path)
+{
+    char folder[4096], real_folder[PATH_MAX], real_path[PATH_MAX];
+
+    return corpus_folder(folder, sizeof(folder)) && realpath(folder, real_folder) &&
+           realpath(path, real_path) && !strcmp(dirname(real_path), real_folder);
 }
 
 int corpus_add_scenario(struct run *run, const char *name)
@@ -118,7 +170,7 @@ int corpus_add_scenario(struct run *run, const char *name)
     char folder[4096], path[4400];
 
     if (!access(name, F_OK) && !is_folder(name))
-        return add_file(run, name, name);
+        return add_file(run, name, lies_in_corpus(name) ? "" : name);
     if (!strchr(name, '/') && corpus_folder(folder, sizeof(folder))) {
         snprintf(path, sizeof(path), "%s/%.255s.pv", folder, name);
         if (!access(path, F_OK))

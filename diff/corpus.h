@@ -12,7 +12,9 @@ char *read_file(const char *path, size_t *length);
 /* corpora/diff under the current folder, else of the tree that the program was built in. False: neither is there. */
 bool corpus_folder(char *path, size_t size);
 
-/* name: a path, or the name of a scenario of the corpus. 0, or an exit status after a line on stderr. */
+/* Whether a scenario of the corpus has this name. */
+bool corpus_has(const char *name, size_t length);
+/* name: a path to text or to a binary program, or the name of a scenario of the corpus. 0, or an exit status after a line on stderr. */
 int corpus_add_scenario(struct run *run, const char *name);
 /* Every *.pv of the corpus, by name. As above. */
 int corpus_add_all(struct run *run);

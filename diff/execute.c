@@ -110,13 +110,27 @@ static int run_machine(struct run *run, struct machine *machine, bool theirs)
     return err == -EINTR || err == -ENOMEM ? err : 0;
 }
 
+/* Decision 2: this host's own KVM runs reviewed scenarios only; what else there is goes into the box. */
+static int check_origin(const struct run *run, enum machine_kind kind, char why[240])
+{
+    for (unsigned s = 0; kind == MACHINE_QEMU_KVM && s < run->scenario_count; s++)
+        if (*run->scenarios[s].file) {
+            snprintf(why, 240, "%.100s is not of corpora/diff: this host's KVM runs only those, use qemu-box",
+                     run->scenarios[s].file);
+            return -ENOTSUP;
+        }
+    return 0;
+}
+
 static int use_reference(struct run *run, enum machine_kind kind, const struct progress *progress,
                          char why[240])
 {
     struct machine *machine;
     bool tcg = kind == MACHINE_QEMU_TCG; /* never refused: what it cannot do is not compared */
-    int err = machine_open(&machine, kind, tcg ? 0 : run_needs(run), NULL, progress, why);
+    int err = check_origin(run, kind, why);
 
+    if (!err)
+        err = machine_open(&machine, kind, tcg ? 0 : run_needs(run), NULL, progress, why);
     if (err)
         return err;
     run->theirs.host.tcg = tcg; /* decides what is skipped */

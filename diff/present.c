@@ -21,6 +21,15 @@ static uint64_t first_seen(void *ctx, const char *fingerprint)
     return store_first_seen(history->store, fingerprint, history->run);
 }
 
+/* Wrong flags are found by both machines alike, and are no success for it. */
+static bool all_refused(const struct run *run)
+{
+    for (unsigned i = 0; i < run->set_count; i++)
+        if (!run->sets[i].ours.refused || !run->sets[i].theirs.refused)
+            return false;
+    return true;
+}
+
 static bool nothing_compared(const struct report *report)
 {
     return !check_total(&report->counts, VERDICT_EQUAL) && !check_total(&report->counts, VERDICT_KNOWN) &&
@@ -42,6 +51,8 @@ static int status_of(const struct report *report, const struct presentation *sho
         if (*set->theirs.error && !set->theirs.refused)
             status = EXIT_MISSING;
     }
+    if (all_refused(report->run))
+        return EXIT_USAGE;
     return nothing_compared(report) ? EXIT_MISSING : status;
 }
 
@@ -64,18 +75,19 @@ static int print_report(const struct report *report, const struct presentation *
 static int show_report(const struct report *report, const struct presentation *show)
 {
     char why[240];
-    int status = EXIT_DONE;
+    bool written = !show->folder || !report_write(report, show->folder, why);
+    int status = print_report(report, show);
 
-    if (show->folder && report_write(report, show->folder, why)) {
+    if (!written) /* after the table, where it is seen */
         fprintf(stderr, "pv-diff: %s\n", why);
-        return EXIT_OURS;
-    }
-    status = print_report(report, show);
-    if (nothing_compared(report))
-        fprintf(stderr, "pv-diff: nothing could be compared; the table says why\n");
-    if (status)
-        return status;
+    if (!written || status)
+        return EXIT_MISSING;
     status = status_of(report, show);
+    if (status == EXIT_USAGE)
+        fprintf(stderr, "pv-diff: both machines refuse these flags: nothing could be compared\n");
+    else if (nothing_compared(report))
+        fprintf(stderr, report->checks.count ? "pv-diff: nothing could be compared; the report says why\n"
+                                             : "pv-diff: these scenarios make no check under these flags\n");
     if (!show->json) {
         printf("next: ");
         if (show->folder)

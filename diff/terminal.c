@@ -37,6 +37,7 @@ struct progress terminal_progress(void)
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
     return (struct progress){.step = isatty(STDERR_FILENO) ? step : NULL, .cancelled = is_interrupted};
 }
 

@@ -28,8 +28,10 @@ static int entry_finish(struct block_parser *p)
 {
     for (unsigned key = 0; p->entry && key < p->format->key_count; key++)
         if (!*member(p, key)) {
-            if (p->format->keys[key].required)
-                return refuse(p, "the block before has no ", p->format->keys[key].word);
+            if (p->format->keys[key].required) {
+                p->line = *(const unsigned *)(const void *)(p->entry + p->format->line_offset);
+                return refuse(p, "this block has no ", p->format->keys[key].word);
+            }
             *member(p, key) = "";
         }
     p->entry = NULL;
@@ -99,12 +101,13 @@ static int parse_line(struct block_parser *p, char *line)
 int blocks_parse(const struct block_format *format, char *text, size_t length, void *entries, unsigned *count,
                  char message[200])
 {
-    struct block_parser p = {.format = format, .entries = entries, .message = message};
+    struct block_parser p = {.format = format, .entries = entries, .line = 1, .message = message};
     int err = 0;
 
     message[0] = 0;
     if (strlen(text) != length)
-        err = refuse(&p, "a zero byte: this is no text", "");
+        err = refuse(&p, "a zero byte in it: this is no text", "");
+    p.line = 0;
     for (char *line = text; !err && line;) {
         char *next = strchr(line, '\n');
 

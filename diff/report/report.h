@@ -59,6 +59,8 @@ void report_sarif(const struct report *report, struct text *out);
 /* For a terminal; colours when asked. */
 void report_terminal(const struct report *report, bool colours, struct text *out);
 
+/* Makes the folder where it is not there, and sees whether files can be put into it. As report_write(). */
+int report_folder(const char *folder, char why[240]);
 /* Writes all four files into folder, each whole or not at all. -errno; why holds one line. */
 int report_write(const struct report *report, const char *folder, char why[240]);
 

@@ -92,6 +92,33 @@ static int rename_all(const char *folder)
     return err;
 }
 
+static int say(int err, const char *folder, char why[240])
+{
+    if (err == -ENOSPC)
+        snprintf(why, 240,
+                 "no space left for the report in %.120s: free some, or give another folder with -o", folder);
+    else if (err)
+        snprintf(why, 240, "cannot write the report to %.120s: %s", folder, strerror(-err));
+    return err;
+}
+
+int report_folder(const char *folder, char why[240])
+{
+    char path[4096];
+    int err = make_folder(folder), fd;
+
+    if (err)
+        return say(err, folder, why);
+    temporary_path(folder, 0, path);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    err = fd < 0 ? -errno : 0;
+    if (fd >= 0) {
+        close(fd);
+        unlink(path);
+    }
+    return say(err, folder, why);
+}
+
 int report_write(const struct report *report, const char *folder, char why[240])
 {
     int err = make_folder(folder);
@@ -107,12 +134,6 @@ int report_write(const struct report *report, const char *folder, char why[240])
             temporary_path(folder, format, path);
             unlink(path);
         }
-        if (err == -ENOSPC)
-            snprintf(why, 240,
-                     "no space left for the report in %.120s: free some, or give another folder with -o",
-                     folder);
-        else
-            snprintf(why, 240, "cannot write the report to %.120s: %s", folder, strerror(-err));
     }
-    return err;
+    return say(err, folder, why);
 }
