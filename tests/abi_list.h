@@ -34,6 +34,7 @@
     X(MSR_KVM_ASYNC_PF_ACK)                                                                                  \
     X(MSR_KVM_MIGRATION_CONTROL)                                                                             \
     X(KVM_MSR_ENABLED)                                                                                       \
+    X(KVM_PV_REASON_PAGE_NOT_PRESENT)                                                                        \
     X(KVM_ASYNC_PF_ENABLED)                                                                                  \
     X(KVM_ASYNC_PF_SEND_ALWAYS)                                                                              \
     X(KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT)                                                                    \

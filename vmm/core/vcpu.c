@@ -118,9 +118,39 @@ void vcpu_refresh_caps(struct vcpu *vcpu)
     vcpu->phys_bits = !bits ? 36 : bits > 52 ? 52 : bits;
 }
 
+/* CPU-8: where HLT does not exit, no kick can end it. Linux 6.1 looks for the leaf where the table before had it, so the
+ * first table keeps the bit. (Its later refreshes, at CR4 or XCR0 writes, are not modelled.) */
+static void hide_unhalt(const struct vcpu *vcpu, struct cpuid_table *table)
+{
+    bool knows_base = vcpu->vm->config.version != KVM_6_1;
+    uint32_t base = knows_base ? find_pv_base(table) : vcpu->pv_base;
+
+    if (!vcpu->vm->config.hlt_in_guest || !base)
+        return;
+    for (uint32_t i = 0; i < table->count; i++)
+        if (table->entries[i].leaf == (base | KVM_CPUID_FEATURES))
+            table->entries[i].regs.eax &= ~(1u << KVM_FEATURE_PV_UNHALT);
+}
+
 static bool same_table(const struct cpuid_table *a, const struct cpuid_table *b)
 {
     return a->count == b->count && !memcmp(a->entries, b->entries, a->count * sizeof(a->entries[0]));
+}
+
+static void table_copy(struct cpuid_table *to, const struct cpuid_table *from)
+{
+    to->count = from->count;
+    memcpy(to->entries, from->entries, from->count * sizeof(from->entries[0]));
+}
+
+/* CPU-9. What KVM changed in the table at the first time, it changes before it compares. */
+static int set_again(const struct vcpu *vcpu, const struct cpuid_table *table)
+{
+    struct cpuid_table copy;
+
+    table_copy(&copy, table);
+    hide_unhalt(vcpu, &copy);
+    return same_table(&vcpu->cpuid, &copy) ? 0 : -EINVAL;
 }
 
 int vcpu_set_cpuid(struct vcpu *vcpu, const struct cpuid_table *table)
@@ -128,9 +158,9 @@ int vcpu_set_cpuid(struct vcpu *vcpu, const struct cpuid_table *table)
     if (table->count > CPUID_ENTRIES)
         return -EINVAL;
     if (vcpu->has_run)
-        return same_table(&vcpu->cpuid, table) ? 0 : -EINVAL;
-    vcpu->cpuid.count = table->count;
-    memcpy(vcpu->cpuid.entries, table->entries, table->count * sizeof(table->entries[0]));
+        return set_again(vcpu, table);
+    table_copy(&vcpu->cpuid, table);
+    hide_unhalt(vcpu, &vcpu->cpuid);
     refresh_pv_words(vcpu);
     vcpu_refresh_caps(vcpu);
     return 0;
