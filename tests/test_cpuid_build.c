@@ -230,7 +230,7 @@ Test(cpuid_build, L9_topology_leaves_carry_the_apic_id)
 
 Test(cpuid_build, L14_the_brand_fills_48_bytes_and_is_cut_there)
 {
-    static const char name[] = "0123456789abcdef0123456789abcdef0123456789abcdef";
+    static const char name[] = "the first 16 are the second 16 come before these";
     char flags[80], brand[49] = "";
     struct built b;
 
