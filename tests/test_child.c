@@ -63,7 +63,7 @@ Test(child, one_that_talks_without_end_takes_bounded_memory_and_the_newest_words
 
 Test(child, a_wait_ends_and_the_child_goes_on_until_it_is_killed)
 {
-    struct args args = shell("sleep 1000");
+    struct args args = shell("exec sleep 1000");
     struct child child;
     char fate[48];
 
@@ -86,7 +86,8 @@ Test(child, a_program_that_is_not_there)
     args_free(&args);
 }
 
-/* As after kill -9 of pv-diff: the test adopts the orphan, and must see it die without anyone's help. */
+/* exec: a shell between us and sleep would take the signal and leave sleep behind, holding our output open.
+ * As after kill -9 of pv-diff: the test adopts the orphan, and must see it die without anyone's help. */
 Test(child, it_dies_when_we_do)
 {
     int fds[2];
@@ -98,7 +99,7 @@ Test(child, it_dies_when_we_do)
     cr_assert(eq(int, pipe(fds), 0));
     middle = fork();
     if (middle == 0) {
-        struct args args = shell("sleep 1000");
+        struct args args = shell("exec sleep 1000");
         struct child child;
 
         child_start(&child, &args, NULL, 0, false);
