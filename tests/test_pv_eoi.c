@@ -1,0 +1,329 @@
+/* PV EOI offers, their withdrawal and consumption, alone and with the local APIC. spec EOI-*. */
+#include "tests/fake_vm.h"
+#include "vmm/apic/ioapic.h"
+
+#define WORD 0x6000ull
+#define V1   0x41
+#define V2   0x61 /* a higher class */
+#define LOW  0x31 /* a lower class */
+
+/* Two vCPUs that take interrupts; number 0 has its word registered. An IRR hint that is true after reset is gone (EOI-6). */
+static void eoi_machine(struct fake_vm *f)
+{
+    fake_vm_init_smp(f, 2);
+    for (int i = 0; i < 2; i++)
+        f->vm.vcpus[i].regs.rflags |= RFLAGS_IF;
+    cr_assert(eq(int, guest_wrmsr(f, MSR_KVM_PV_EOI_EN, WORD | 1), MSR_OK));
+}
+
+static uint8_t byte(struct fake_vm *f)
+{
+    uint8_t value;
+
+    ram_read(f, WORD, &value, 1);
+    return value;
+}
+
+static void raise_vector(struct fake_vm *f, uint8_t vector)
+{
+    cr_assert(lapic_accept(f->vcpu, APIC_FIXED, vector, false, true));
+}
+
+static int enter(struct fake_vm *f)
+{
+    cr_assert(vcpu_enter(f->vcpu));
+    return vcpu_take_interrupt(f->vcpu);
+}
+
+static void inject(struct fake_vm *f, uint8_t vector)
+{
+    raise_vector(f, vector);
+    cr_assert(eq(int, enter(f), vector));
+}
+
+static void leave(struct fake_vm *f)
+{
+    intercept_cpuid(f->vcpu);
+    vcpu_enter(f->vcpu);
+}
+
+/* EOI-12: the guest tests and clears; true: that was all. */
+static bool test_and_clear(struct fake_vm *f)
+{
+    uint8_t value = byte(f), cleared = value & 0xfe;
+
+    ram_write(f, WORD, &cleared, 1);
+    return value & 1;
+}
+
+static void apic_eoi(struct fake_vm *f)
+{
+    vcpu_exit(f->vcpu);
+    lapic_write(f->vcpu, APIC_EOI, 0);
+    vcpu_enter(f->vcpu);
+}
+
+static bool in_service(const struct fake_vm *f, uint8_t vector)
+{
+    return f->vcpu->apic.isr[vector / 32] >> vector % 32 & 1;
+}
+
+Test(pv_eoi, EOI_19_A_the_guest_clears_the_bit_and_the_next_exit_ends_the_interrupt)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    cr_assert(eq(u8, byte(&f), 1));
+    cr_assert(test_and_clear(&f));
+    cr_assert(in_service(&f, V1), "EOI-13: until the next exit");
+    leave(&f);
+    cr_assert(not(in_service(&f, V1)));
+    cr_assert(eq(u8, byte(&f), 0));
+}
+
+Test(pv_eoi, EOI_19_B_an_exit_of_the_handler_withdraws_the_offer)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    leave(&f);
+    cr_assert(eq(u8, byte(&f), 0));
+    cr_assert(in_service(&f, V1));
+    cr_assert(not(test_and_clear(&f)));
+    apic_eoi(&f);
+    cr_assert(not(in_service(&f, V1)));
+}
+
+Test(pv_eoi, EOI_19_C_an_interrupt_in_a_handler_gets_the_offer)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    cr_assert(eq(u8, byte(&f), 1));
+    raise_vector(&f, V2);
+    cr_assert(vcpu_enter(f.vcpu));
+    cr_assert(eq(u8, byte(&f), 0), "the exit for v2 took the offer of v1 back");
+    cr_assert(eq(int, vcpu_take_interrupt(f.vcpu), V2));
+    cr_assert(eq(u8, byte(&f), 1));
+    cr_assert(test_and_clear(&f));
+    leave(&f);
+    cr_assert(not(in_service(&f, V2)));
+    cr_assert(in_service(&f, V1));
+    cr_assert(eq(u8, byte(&f), 0), "EOI-5: v1 is not offered again");
+    cr_assert(not(test_and_clear(&f)));
+    apic_eoi(&f);
+    cr_assert(not(in_service(&f, V1)));
+}
+
+Test(pv_eoi, EOI_19_D_with_another_vector_pending_there_is_no_offer)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    raise_vector(&f, LOW);
+    inject(&f, V1);
+    cr_assert(eq(u8, byte(&f), 0));
+}
+
+Test(pv_eoi, EOI_4_bits_7_to_1_are_lost_and_the_other_bytes_stay)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    ram_put_u32(&f, WORD, 0xaabbccfe);
+    inject(&f, V1);
+    cr_assert(eq(u32, ram_u32(&f, WORD), 0xaabbcc01));
+}
+
+#define NO_OFFER_ROW(name, prepare)                                                                          \
+    Test(pv_eoi, name)                                                                                       \
+    {                                                                                                        \
+        FAKE_VM(f);                                                                                          \
+        eoi_machine(&f);                                                                                     \
+        raise_vector(&f, V1);                                                                                \
+        {                                                                                                    \
+            prepare;                                                                                         \
+        }                                                                                                    \
+        cr_assert(eq(int, enter(&f), V1));                                                                   \
+        cr_assert(eq(u8, byte(&f), 0));                                                                      \
+        cr_assert(not(f.vcpu->eoi.pending));                                                                 \
+    }
+NO_OFFER_ROW(EOI_3_disabled_means_no_access, guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, WORD))
+NO_OFFER_ROW(EOI_4_no_offer_with_the_apic_software_disabled, f.vcpu->apic.svr &= ~APIC_SPIV_APIC_ENABLED)
+NO_OFFER_ROW(EOI_4_no_offer_where_the_byte_cannot_be_written, memory_slot_remove(&f.vm.memory, 0);
+             memory_slot_add(&f.vm.memory, 0, FAKE_RAM_SIZE, SLOT_READONLY))
+NO_OFFER_ROW(EOI_2_no_offer_at_a_stale_address, guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, HOLE | 1))
+NO_OFFER_ROW(EOI_6_a_stuck_vector_below_16_suppresses_offers, raise_vector(&f, 5))
+
+Test(pv_eoi, EOI_6_the_hint_is_true_after_reset_and_exact_once_an_interrupt_was_taken)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    cr_assert(lapic_irr_pending_hint(f.vcpu));
+    inject(&f, V1);
+    cr_assert(not(lapic_irr_pending_hint(f.vcpu)));
+}
+
+Test(pv_eoi, EOI_7_a_level_triggered_vector_is_not_offered)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    cr_assert(lapic_accept(f.vcpu, APIC_FIXED, V1, true, true));
+    if (!lapic_eoi_exits(f.vcpu, V1))
+        cr_skip("the I/O APIC does not claim it");
+    cr_assert(eq(int, enter(&f), V1));
+    cr_assert(eq(u8, byte(&f), 0));
+}
+
+#define EXIT_ROW(name, exit_action)                                                                          \
+    Test(pv_eoi, name)                                                                                       \
+    {                                                                                                        \
+        FAKE_VM(f);                                                                                          \
+        struct trap trap;                                                                                    \
+        eoi_machine(&f);                                                                                     \
+        inject(&f, V1);                                                                                      \
+        cr_assert(eq(u8, byte(&f), 1));                                                                      \
+        f.vcpu->regs.gpr[RCX] = MSR_KVM_POLL_CONTROL;                                                        \
+        (void)trap;                                                                                          \
+        exit_action;                                                                                         \
+        cr_assert(eq(u8, byte(&f), 0));                                                                      \
+        cr_assert(in_service(&f, V1));                                                                       \
+        cr_assert(not(f.vcpu->eoi.pending));                                                                 \
+    }
+EXIT_ROW(EOI_9_cpuid_withdraws, intercept_cpuid(f.vcpu))
+EXIT_ROW(EOI_9_rdmsr_withdraws, intercept_rdmsr(f.vcpu))
+EXIT_ROW(EOI_9_wrmsr_withdraws, intercept_wrmsr(f.vcpu))
+EXIT_ROW(EOI_9_a_hypercall_withdraws, intercept_hypercall(f.vcpu, HC_VMCALL, &trap))
+EXIT_ROW(EOI_9_a_foreign_hypercall_withdraws, intercept_hypercall(f.vcpu, HC_VMMCALL, &trap))
+EXIT_ROW(EOI_9_hlt_withdraws, vcpu_halt(f.vcpu))
+EXIT_ROW(EOI_9_a_device_access_withdraws, bus_read(&f.vm.bus, BUS_MMIO, f.vcpu, HOLE, 4))
+EXIT_ROW(EOI_9_a_port_access_withdraws, bus_write(&f.vm.bus, BUS_PIO, f.vcpu, 0x80, 1, 0))
+
+Test(pv_eoi, GEN_1_an_msr_access_above_ring_0_is_no_exit)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    cpu_mode(f.vcpu, true, true, 3);
+    intercept_rdmsr(f.vcpu);
+    intercept_wrmsr(f.vcpu);
+    cr_assert(eq(u8, byte(&f), 1));
+}
+
+Test(pv_eoi, EOI_10_out_of_the_guest_nothing_is_pending)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    vm_system_reset(&f.vm);
+    cr_assert(eq(u8, byte(&f), 0));
+    cr_assert(not(f.vcpu->eoi.pending));
+}
+
+Test(pv_eoi, EOI_11_an_entry_that_processes_events_offers_again)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    leave(&f);
+    cr_assert(eq(u8, byte(&f), 0));
+    hypercall(&f.vm.vcpus[1], KVM_HC_KICK_CPU, 0, 0, 0, 0); /* an event, and IRR stays empty */
+    cr_assert(eq(int, enter(&f), -1));
+    cr_assert(eq(u8, byte(&f), 1));
+    cr_assert(test_and_clear(&f));
+    leave(&f);
+    cr_assert(not(in_service(&f, V1)));
+}
+
+Test(pv_eoi, EOI_12_an_apic_eoi_while_the_flag_is_1_ends_one_interrupt)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    raise_vector(&f, V2);
+    cr_assert(eq(int, enter(&f), V2));
+    cr_assert(eq(u8, byte(&f), 1));
+    apic_eoi(&f);
+    cr_assert(eq(u8, byte(&f), 0));
+    cr_assert(not(in_service(&f, V2)));
+    cr_assert(in_service(&f, V1));
+}
+
+Test(pv_eoi, EOI_13_a_lower_vector_comes_in_by_the_exit_that_its_arrival_makes)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    cr_assert(test_and_clear(&f));
+    raise_vector(&f, LOW);
+    cr_assert(eq(int, lapic_pending(f.vcpu), -1), "v1 is in service still");
+    cr_assert(eq(int, enter(&f), LOW));
+    cr_assert(not(in_service(&f, V1)));
+}
+
+Test(pv_eoi, EOI_14_an_unreadable_byte_counts_as_cleared)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    memory_slot_remove(&f.vm.memory, 0);
+    leave(&f);
+    cr_assert(not(in_service(&f, V1)));
+    cr_assert(f.vcpu->eoi.pending, "and the mark stays");
+}
+
+Test(pv_eoi, EOI_16_disabling_by_wrmsr_takes_the_offer_back_first)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_KVM_PV_EOI_EN, 0, ORIGIN_VMM), MSR_OK));
+    cr_assert(eq(u8, byte(&f), 0));
+    cr_assert(not(f.vcpu->eoi.pending));
+    leave(&f);
+    cr_assert(in_service(&f, V1));
+}
+
+Test(pv_eoi, EOI_16_a_mark_without_the_msr_is_ignored)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    f.vcpu->eoi.msr = 0;
+    leave(&f);
+    cr_assert(not(f.vcpu->eoi.pending));
+    cr_assert(in_service(&f, V1));
+}
+
+Test(pv_eoi, EOI_16_init_clears_the_mark_and_writes_nothing)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    inject(&f, V1);
+    uint64_t stores = f.vm.trace.total;
+    vcpu_init(f.vcpu);
+    cr_assert(not(f.vcpu->eoi.pending));
+    cr_assert(eq(u64, f.vm.trace.total, stores));
+}
+
+/* INV-7, EOI-18: 400 interrupts, each ended by one of the two ways, whatever exits come between. */
+Test(pv_eoi, EOI_18_as_many_eois_as_interrupts)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    uint32_t seed = 7;
+    for (int round = 0; round < 400; round++) {
+        uint8_t vector = (uint8_t)(0x40 + seed % 0x80);
+        seed = seed * 1664525u + 1013904223u;
+        inject(&f, vector);
+        if (seed >> 20 & 1)
+            leave(&f);
+        if (byte(&f) & 1)
+            cr_assert(in_service(&f, vector));
+        if ((seed >> 21 & 1) || !test_and_clear(&f))
+            apic_eoi(&f);
+        if (seed >> 22 & 1)
+            leave(&f);
+    }
+    leave(&f);
+    for (int i = 0; i < 8; i++)
+        cr_assert(eq(u32, f.vcpu->apic.isr[i], 0));
+}
