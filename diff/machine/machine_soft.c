@@ -11,15 +11,14 @@
 #include "diff/machine/qemu.h"
 #include "diff/probe/rom.h"
 #include "diff/program/host_act.h"
-#include "vmm/apic/lapic.h"
 #include "vmm/backend/soft.h"
 #include "vmm/board/kvmclock_device.h"
+#include "vmm/board/msi.h"
 #include "vmm/cpuid/build.h"
 #include "vmm/pv/lifecycle.h"
 
 #define SLICE          20000u      /* instructions between two looks at the mailbox */
 #define URGENT_SLICE   200u        /* while a clock sample is awaited: about 5 us */
-#define HLT_NS         20000000ull /* nothing here can wake vCPU 0 later than at once */
 #define DEFAULT_MEMORY (64ull << 20)
 #define DEFAULT_KHZ    2000000u
 
@@ -167,7 +166,7 @@ static int add_memory(struct vm *vm, uint64_t ram_size)
         err = memory_slot_add(&vm->memory, PROBE_ROM_BASE, PROBE_ROM_SIZE, SLOT_READONLY);
     if (!err && !gpa_load(&vm->memory, PROBE_ROM_BASE, probe_rom, probe_rom_size))
         err = -ENOMEM;
-    return err ? err : lapic_map(vm);
+    return err ? err : board_interrupts_add(vm);
 }
 
 /* CPUID of every vCPU, and what follows from it for the VM. False: our parser refused the flags. */
@@ -288,8 +287,7 @@ static void run_configured(struct soft_vm *sv, struct soft_machine *sm, const st
                                      .clear_ram = clear_ram,
                                      .host_action = host_action,
                                      .cancelled = is_cancelled,
-                                     .runs_in_pump = true,
-                                     .hlt_ns = HLT_NS};
+                                     .runs_in_pump = true};
     run_programs(sv, item, result);
     soft_destroy(sv->soft);
     vm_destroy(&sv->vm);

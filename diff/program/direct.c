@@ -6,8 +6,12 @@
 #include "diff/program/direct_guest.h"
 #include "diff/program/host_act.h"
 #include "vmm/apic/lapic.h"
+#include "vmm/board/msi.h"
 #include "vmm/pv/intercept.h"
 #include "vmm/pv/msr.h"
+#include "vmm/pv/sched.h"
+
+#define HLT_WAIT_NS 200000000ull /* of vCPU 0, as mailbox_run has it */
 
 static uint64_t env_tsc(void *ctx)
 {
@@ -32,9 +36,8 @@ static uint64_t env_realtime_ns(void *ctx)
 
 static uint64_t env_run_delay_ns(void *ctx, unsigned vcpu_id)
 {
-    const struct direct_machine *m = ctx;
-
-    return m->run_delay_ns[vcpu_id];
+    (void)ctx, (void)vcpu_id;
+    return 0; /* the wait that !deschedule makes is told to the VMM by vcpu_schedule() */
 }
 
 /* Registers, time and what the shell remembers, as the probe has them before the first action. */
@@ -53,7 +56,6 @@ static void program_start(struct direct_machine *m)
     m->hangs = 0;
     m->paused = m->reshaped = m->guest_ran = false;
     m->wake_count = 0;
-    memset(m->run_delay_ns, 0, sizeof(m->run_delay_ns));
     memset(m->event_count, 0, sizeof(m->event_count));
 }
 
@@ -131,7 +133,7 @@ int direct_machine_create(struct direct_machine *m, const struct program_config 
         return err;
     err = add_memory(m);
     if (!err)
-        err = lapic_map(&m->vm);
+        err = board_interrupts_add(&m->vm);
     if (err) {
         vm_destroy(&m->vm);
         return err;
@@ -185,7 +187,7 @@ static uint8_t watched_byte(struct direct_machine *m, struct vcpu *vcpu)
     uint8_t byte;
 
     if (shell->watch_how & ON_INTERRUPT_EXIT)
-        direct_exit(vcpu);
+        vcpu_exit(vcpu);
     direct_read_physical(m, vcpu, shell->watch_at, &byte, 1);
     return byte;
 }
@@ -231,14 +233,13 @@ uint8_t direct_take_interrupts(struct direct_machine *m, struct vcpu *vcpu)
         log_event(m, vcpu, TRAP_NMI);
     }
     while (m->vcpus[vcpu->id].interrupts) {
-        int vector = lapic_pending(vcpu);
+        int vector = vcpu_take_interrupt(vcpu);
 
         if (vector < 0)
             break;
-        lapic_take(vcpu, vector);
         if (!first)
-            first = vector;
-        log_event(m, vcpu, vector);
+            first = (uint8_t)vector;
+        log_event(m, vcpu, (uint8_t)vector);
         end_interrupt(m, vcpu);
     }
     return first;
@@ -253,11 +254,55 @@ static void note_restart(struct direct_vcpu *shell, const struct vcpu *vcpu)
     };
 }
 
+static void add_wake(struct direct_machine *m, struct vcpu *vcpu, const struct outcome *outcome)
+{
+    m->wakes[m->wake_count++] =
+        (struct direct_wake){.action = m->vcpus[vcpu->id].asleep_action, .outcome = *outcome};
+}
+
+static void wake_from_halt(struct direct_machine *m, struct vcpu *vcpu, uint8_t vector)
+{
+    const struct outcome outcome = {.status = OUTCOME_OK,
+                                    .flags = m->vcpus[vcpu->id].interrupts ? OUTCOME_F_IF : 0,
+                                    .regs = {vector, m->index},
+                                    .rip_delta = op_info(OP_HLT)->length};
+
+    add_wake(m, vcpu, &outcome);
+}
+
+static void resolve_operands(struct step *step)
+{
+    for (unsigned i = 0; i < op_info(step->action->op)->args; i++)
+        step->args[i] = step->m->bases[step->action->args[i].base] + step->action->args[i].value;
+}
+
+/* The access that met a missing page is made again, from the beginning of its action. */
+static void act_again(struct direct_machine *m, struct vcpu *vcpu)
+{
+    struct direct_vcpu *shell = &m->vcpus[vcpu->id];
+    const struct action action = shell->waiting;
+    struct outcome outcome = {.status = OUTCOME_NONE};
+    struct step step = {.m = m, .vcpu = vcpu, .action = &action, .outcome = &outcome};
+    uint32_t index = shell->asleep_action;
+
+    shell->waits = false;
+    resolve_operands(&step);
+    direct_act(&step);
+    shell->asleep_action = index; /* should it wait once more */
+    if (!shell->waits)
+        add_wake(m, vcpu, &outcome);
+}
+
+static bool sleeps(const struct vcpu *vcpu)
+{
+    return vcpu->mp_state == MP_HALTED || vcpu->hold & HOLD_HLT;
+}
+
 static void settle_vcpu(struct direct_machine *m, struct vcpu *vcpu)
 {
     struct direct_vcpu *shell = &m->vcpus[vcpu->id];
     bool init = vcpu->apic.init_pending, waited = vcpu->mp_state == MP_WAIT_SIPI;
-    bool halted = vcpu->mp_state == MP_HALTED && !init;
+    bool halted = sleeps(vcpu) && !init;
     bool runs = vcpu_enter(vcpu);
     uint8_t vector;
 
@@ -267,11 +312,9 @@ static void settle_vcpu(struct direct_machine *m, struct vcpu *vcpu)
         return;
     vector = direct_take_interrupts(m, vcpu);
     if (halted)
-        m->wakes[m->wake_count++] = (struct direct_wake){.vcpu = vcpu->id,
-                                                         .vector = vector,
-                                                         .interrupts = shell->interrupts,
-                                                         .hlt_action = shell->hlt_action,
-                                                         .after = m->index};
+        wake_from_halt(m, vcpu, vector);
+    else if (shell->waits)
+        act_again(m, vcpu);
     if (vcpu->requests)
         vcpu_enter(vcpu);
 }
@@ -280,7 +323,7 @@ static void settle_vcpu(struct direct_machine *m, struct vcpu *vcpu)
 static void settle(struct direct_machine *m, unsigned acting)
 {
     for (unsigned i = 0; i < m->config.vcpus; i++)
-        if (!m->vcpus[i].off_cpu && (i == acting || m->vm.vcpus[i].requests))
+        if (!vcpu_descheduled(&m->vm.vcpus[i]) && (i == acting || m->vm.vcpus[i].requests))
             settle_vcpu(m, &m->vm.vcpus[i]);
 }
 
@@ -294,11 +337,7 @@ static void pass_time(struct direct_machine *m, uint64_t until_ns)
 
 static void put_on_cpu(struct direct_machine *m, struct vcpu *vcpu)
 {
-    struct direct_vcpu *shell = &m->vcpus[vcpu->id];
-
-    shell->off_cpu = false;
-    m->run_delay_ns[vcpu->id] += m->now_ns - shell->off_cpu_ns;
-    vcpu_load(vcpu);
+    vcpu_schedule(vcpu, m->now_ns - m->vcpus[vcpu->id].off_cpu_ns);
 }
 
 /* To until_ns, with a stop wherever a vCPU gets its CPU back. */
@@ -311,7 +350,7 @@ static void advance_to(struct direct_machine *m, uint64_t until_ns)
 
         next = NULL;
         for (unsigned i = 0; i < m->config.vcpus; i++)
-            if (m->vcpus[i].off_cpu && m->vcpus[i].on_cpu_ns <= at) {
+            if (vcpu_descheduled(&m->vm.vcpus[i]) && m->vcpus[i].on_cpu_ns <= at) {
                 at = m->vcpus[i].on_cpu_ns;
                 next = &m->vm.vcpus[i];
             }
@@ -328,28 +367,25 @@ static uint64_t ns_from_now(const struct direct_machine *m, uint64_t ns)
     return m->now_ns + (ns < left ? ns : left);
 }
 
-/* A halted vCPU has no CPU to lose, and one that has lost it keeps waiting. */
 static int deschedule(struct direct_machine *m, const struct action *action)
 {
-    struct direct_vcpu *shell = &m->vcpus[action->args[0].value];
+    uint64_t id = action->args[0].value;
 
-    if (action->args[0].value >= m->config.vcpus)
+    if (id >= m->config.vcpus)
         return -EINVAL;
-    if (shell->off_cpu || m->vm.vcpus[action->args[0].value].mp_state != MP_RUNNABLE)
+    if (vcpu_descheduled(&m->vm.vcpus[id]))
         return -EBUSY;
-    *shell = (struct direct_vcpu){.interrupts = shell->interrupts,
-                                  .watches = shell->watches,
-                                  .watch_how = shell->watch_how,
-                                  .watch_at = shell->watch_at,
-                                  .lost = shell->lost,
-                                  .off_cpu = true,
-                                  .off_cpu_ns = m->now_ns,
-                                  .on_cpu_ns = ns_from_now(m, action->args[1].value)};
+    vcpu_deschedule(&m->vm.vcpus[id]);
+    m->vcpus[id].off_cpu_ns = m->now_ns;
+    m->vcpus[id].on_cpu_ns = ns_from_now(m, action->args[1].value);
     return 0;
 }
 
 static void system_reset(struct direct_machine *m)
 {
+    for (unsigned i = 0; i < m->config.vcpus; i++)
+        if (vcpu_descheduled(&m->vm.vcpus[i]))
+            put_on_cpu(m, &m->vm.vcpus[i]);
     vm_system_reset(&m->vm);
     shell_start(m);
 }
@@ -434,19 +470,71 @@ static void host_action(struct direct_machine *m, const struct action *action, s
 
 /* Guest actions. */
 
+static void fall_asleep(struct step *step)
+{
+    step->m->vcpus[step->action->vcpu].asleep_action = step->m->index;
+    step->outcome->status = OUTCOME_TIMEOUT; /* unless settle() finds a reason to wake */
+}
+
 void direct_halt(struct step *step)
 {
-    step->m->vcpus[step->action->vcpu].hlt_action = step->m->index;
-    step->outcome->status = OUTCOME_TIMEOUT; /* unless settle() finds a reason to wake */
+    fall_asleep(step);
     vcpu_halt(step->vcpu);
 }
 
-void direct_report_wake(struct outcome *outcome, const struct direct_wake *wake)
+void direct_wait(struct step *step)
 {
-    *outcome = (struct outcome){.status = OUTCOME_OK,
-                                .flags = wake->interrupts ? OUTCOME_F_IF : 0,
-                                .regs = {wake->vector, wake->after},
-                                .rip_delta = op_info(OP_HLT)->length};
+    struct direct_vcpu *shell = &step->m->vcpus[step->action->vcpu];
+
+    fall_asleep(step);
+    shell->waits = true;
+    shell->waiting = *step->action;
+}
+
+/* After these the probe leaves to the host on every vCPU (smp_settle), and on another than the first after all. */
+static bool probe_settles(const struct action *action)
+{
+    switch (action->op) {
+    case OP_WRMSR:
+    case OP_VMCALL:
+    case OP_VMMCALL:
+    case OP_STI:
+    case OP_APIC_WRITE:
+    case OP_IPI:
+    case OP_EOI:
+    case OP_X2APIC:
+    case OP_WINDOW:
+        return true;
+    default:
+        return op_info(action->op)->host;
+    }
+}
+
+static void leave_to_host(struct direct_machine *m, const struct action *action)
+{
+    for (unsigned i = 0; i < m->config.vcpus; i++)
+        if (probe_settles(action) || (action->vcpu && action->vcpu == i))
+            vcpu_exit(&m->vm.vcpus[i]);
+}
+
+static bool is_stuck(const struct vcpu *vcpu)
+{
+    return sleeps(vcpu) || vcpu->hold;
+}
+
+/* vCPU 0 runs the program: but for a timer that is due soon, nobody is left to wake it. */
+static void get_over_stuck(struct direct_machine *m)
+{
+    uint64_t deadline = m->now_ns + HLT_WAIT_NS, next;
+
+    while (is_stuck(&m->vm.vcpus[0]) && (next = lapic_next_deadline_ns(&m->vm)) <= deadline) {
+        advance_to(m, next > m->now_ns ? next : m->now_ns + 1);
+        settle(m, 0);
+    }
+    if (!is_stuck(&m->vm.vcpus[0]))
+        return;
+    m->hangs++;
+    system_reset(m);
 }
 
 static void step_clock(const struct step *step)
@@ -454,38 +542,47 @@ static void step_clock(const struct step *step)
     step->outcome->status = step->args[0] > DIRECT_MAPPED - 32 ? OUTCOME_UNSUPPORTED : OUTCOME_OK;
 }
 
+static bool can_act(const struct direct_machine *m, const struct vcpu *vcpu)
+{
+    return !m->paused && vcpu->mp_state == MP_RUNNABLE && !vcpu->hold && !m->vcpus[vcpu->id].lost;
+}
+
+/* A halt or a wait for a page that ended in the step that began it. */
+static void take_own_wake(struct direct_machine *m, struct outcome *outcome)
+{
+    for (unsigned i = 0; i < m->wake_count; i++)
+        if (m->wakes[i].action == m->index)
+            *outcome = m->wakes[i].outcome;
+}
+
 static void step_guest(struct step *step)
 {
     struct direct_machine *m = step->m;
     const struct action *action = step->action;
+    struct direct_vcpu *shell = &m->vcpus[action->vcpu];
 
-    if (m->paused || step->vcpu->mp_state != MP_RUNNABLE || m->vcpus[action->vcpu].lost) {
+    if (!m->paused && vcpu_descheduled(step->vcpu)) { /* the program waits for it */
+        advance_to(m, shell->on_cpu_ns);
+        settle(m, action->vcpu);
+    }
+    if (!can_act(m, step->vcpu)) {
         step->outcome->status = OUTCOME_TIMEOUT;
         return;
     }
-    if (m->vcpus[action->vcpu].off_cpu) { /* the program waits for it */
-        advance_to(m, m->vcpus[action->vcpu].on_cpu_ns);
-        settle(m, action->vcpu);
-    }
-    m->vcpus[action->vcpu].restarted = false;
+    shell->restarted = false;
     m->guest_ran = true;
-    for (unsigned i = 0; i < op_info(action->op)->args; i++)
-        step->args[i] = m->bases[action->args[i].base] + action->args[i].value;
+    resolve_operands(step);
     if (action->op == OP_CLOCK)
         step_clock(step);
     else
         direct_act(step);
     settle(m, action->vcpu);
-    for (unsigned i = 0; i < m->wake_count; i++)
-        if (m->wakes[i].hlt_action == m->index)
-            direct_report_wake(step->outcome, &m->wakes[i]);
-    if (m->vcpus[action->vcpu].restarted) /* by its own IPI: nobody is left to report */
+    if (action->vcpu == 0 && is_stuck(step->vcpu))
+        get_over_stuck(m);
+    take_own_wake(m, step->outcome);
+    if (shell->restarted) /* by its own IPI: nobody is left to report */
         *step->outcome = (struct outcome){.status = OUTCOME_TIMEOUT};
-    if (action->vcpu == 0 &&
-        m->vm.vcpus[0].mp_state == MP_HALTED) { /* vCPU 0 runs the program: nothing wakes it */
-        m->hangs++;
-        system_reset(m);
-    }
+    leave_to_host(m, action);
 }
 
 void direct_machine_step(struct direct_machine *m, const struct action *action, struct outcome *outcome)
@@ -500,6 +597,7 @@ void direct_machine_step(struct direct_machine *m, const struct action *action, 
     if (op_info(action->op)->host) {
         host_action(m, action, outcome);
         settle(m, 0);
+        leave_to_host(m, action);
     } else if (action->vcpu >= m->config.vcpus) {
         outcome->status = OUTCOME_UNSUPPORTED;
     } else {

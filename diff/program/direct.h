@@ -17,26 +17,27 @@
 #define DIRECT_TSC_KHZ     2600000u
 #define DIRECT_START_NS    1000000000ull          /* env now_ns when a program begins */
 #define DIRECT_END_NS      5000000000000000000ull /* 158 years: where !advance stops, before the TSC wraps */
+#define DIRECT_HLT_NS      200000000ull           /* how long vCPU 0 may sleep: what mailbox_run waits */
 #define DIRECT_REALTIME_NS 1700000000000000000ull /* wall clock at now_ns 0 */
 #define DIRECT_HANGS_MAX                                                                                     \
     4 /* hangs of vCPU 0 that end in a reset; the next one stops the run, as mailbox_run does */
 
-struct direct_vcpu { /* the CPU shell: what the VMM's core does not hold */
-    bool interrupts; /* IF between actions */
-    bool restarted;  /* INIT or SIPI came during the last step */
-    bool lost;       /* started by a SIPI at an address where no probe is */
-    bool off_cpu; /* the host took the CPU away; it comes back at on_cpu_ns, or when an action is due here */
-    bool watches; /* OP_ON_INTERRUPT: watch_at and watch_how hold */
-    uint8_t watch_how;   /* enum on_interrupt */
-    uint32_t hlt_action; /* while halted: which action did it */
+struct direct_vcpu {        /* the CPU shell: what the VMM's core does not hold */
+    bool interrupts;        /* IF between actions */
+    bool restarted;         /* INIT or SIPI came during the last step */
+    bool lost;              /* started by a SIPI at an address where no probe is */
+    bool waits;             /* for a page: the action is done again when it is there (APF-12) */
+    bool watches;           /* OP_ON_INTERRUPT: watch_at and watch_how hold */
+    uint8_t watch_how;      /* enum on_interrupt */
+    uint32_t asleep_action; /* while halted or waiting: which action did it */
     uint64_t watch_at;
-    uint64_t off_cpu_ns, on_cpu_ns;
+    uint64_t off_cpu_ns, on_cpu_ns; /* while the host has taken the CPU away (vcpu_descheduled) */
+    struct action waiting;          /* while it waits */
 };
 
-struct direct_wake {      /* a HLT that had not ended with its own action */
-    uint8_t vcpu, vector; /* vector 0: a kick */
-    bool interrupts;      /* IF then */
-    uint32_t hlt_action, after;
+struct direct_wake { /* an action that had not ended in its own step: a HLT, or one that waited for a page */
+    uint32_t action;
+    struct outcome outcome;
 };
 
 struct direct_machine {
@@ -52,9 +53,8 @@ struct direct_machine {
         reshaped; /* slots, dirty logs or CPUID are no longer what the configuration says: renew builds anew */
     struct clock_data paused_clock;
     struct direct_vcpu vcpus[PROGRAM_VCPUS_MAX];
-    uint64_t run_delay_ns[PROGRAM_VCPUS_MAX]; /* total so far: what the env tells the VMM */
-    uint32_t window[PROBE_WINDOW_PAGES];      /* page table entries that OP_MAP made */
-    unsigned wake_count;                      /* HLTs that ended during the last step */
+    uint32_t window[PROBE_WINDOW_PAGES]; /* page table entries that OP_MAP made */
+    unsigned wake_count;                 /* actions of earlier steps that ended in the last one */
     struct direct_wake wakes[PROGRAM_VCPUS_MAX];
     uint32_t event_count[PROGRAM_VCPUS_MAX]; /* interrupts since renew; the first MAILBOX_EVENTS are kept */
     struct probe_event events[PROGRAM_VCPUS_MAX][MAILBOX_EVENTS];

@@ -179,11 +179,6 @@ static uint64_t size_bits(uint64_t value, unsigned size)
     return size == 8 ? value : value & ((1ull << 8 * size) - 1);
 }
 
-void direct_exit(struct vcpu *vcpu)
-{
-    (void)vcpu;
-}
-
 static struct trap act_nop(struct step *step)
 {
     (void)step;
@@ -358,7 +353,7 @@ static struct trap act_port(struct step *step, unsigned size, bool write)
 
     if (vcpu_cpl(step->vcpu)) /* IOPL is 0, and no port is open to ring 3 */
         return GP0;
-    direct_exit(step->vcpu);
+    vcpu_exit(step->vcpu);
     if (write)
         bus_write(bus, BUS_PIO, step->vcpu, port, size, size_bits(step->args[1], size));
     else
@@ -557,7 +552,9 @@ void direct_act(struct step *step)
     trap = acts[action->op](step);
     if (outcome->status != OUTCOME_OK)
         return;
-    if (trapped(trap))
+    if (trap.vector == TRAP_RETRY)
+        direct_wait(step);
+    else if (trapped(trap))
         report_fault(outcome, trap);
     else
         outcome->rip_delta = code_length(step);

@@ -35,11 +35,9 @@ void direct_write_physical(struct direct_machine *m, struct vcpu *vcpu, uint64_t
 
 /* Lets in what IF admits, as the probe's handler does. The first vector, or 0. */
 uint8_t direct_take_interrupts(struct direct_machine *m, struct vcpu *vcpu);
-/* The vCPU leaves to the host for something that the VMM need not know. */
-void direct_exit(struct vcpu *vcpu);
 
-/* The outcome of the HLT that has ended. */
-void direct_report_wake(struct outcome *outcome, const struct direct_wake *wake);
+/* The action met a page that the host has to fetch, and cannot be told: done again when the page is there. */
+void direct_wait(struct step *step);
 /* HLT with nothing to wake it now: halts, or resets the machine if nothing ever could. */
 void direct_halt(struct step *step);
 

@@ -50,9 +50,27 @@ static struct trap translate_page(const struct step *step, uint64_t *gva, bool w
     return in_window(*gva) ? translate_window(step, gva, write) : page_fault(step, *gva, write, false);
 }
 
+/* A page that the host has taken away: fetched, or the vCPU is told, or it waits (APF-9). */
+static struct trap touch(const struct step *step, uint64_t gpa)
+{
+    struct vm *vm = &step->m->vm;
+    struct trap trap = NO_TRAP;
+
+    if (!memory_absent(&vm->memory, gpa))
+        return NO_TRAP;
+    switch (vm->hooks.absent(step->vcpu, gpa, &trap)) {
+    case APF_FAULT:
+        return trap;
+    case APF_HALT:
+        return (struct trap){.vector = TRAP_RETRY};
+    default:
+        return NO_TRAP;
+    }
+}
+
 /* Physical addresses of [gva, gva+size): first and second page; where they are the same, at[1] goes on behind at[0]. */
-static struct trap translate(const struct step *step, uint64_t gva, unsigned size, bool write, uint64_t at[2],
-                             unsigned *in_first)
+static struct trap walk(const struct step *step, uint64_t gva, unsigned size, bool write, uint64_t at[2],
+                        unsigned *in_first)
 {
     uint64_t last = gva + size - 1;
     unsigned left = GPA_PAGE_SIZE - gva % GPA_PAGE_SIZE;
@@ -74,6 +92,21 @@ static struct trap translate(const struct step *step, uint64_t gva, unsigned siz
     *in_first = left;
     at[1] = gva + left;
     return translate_page(step, &at[1], write);
+}
+
+static struct trap translate(const struct step *step, uint64_t gva, unsigned size, bool write, uint64_t at[2],
+                             unsigned *in_first)
+{
+    struct trap trap = walk(step, gva, size, write, at, in_first);
+    uint64_t last;
+
+    if (trapped(trap) || !step->m->vm.memory.absent_pages)
+        return trap;
+    trap = touch(step, at[0]);
+    last = *in_first < size ? at[1] : at[0] + size - 1;
+    if (!trapped(trap) && last / GPA_PAGE_SIZE != at[0] / GPA_PAGE_SIZE)
+        trap = touch(step, (uint32_t)last);
+    return trap;
 }
 
 /* Everything that is not plain RAM in one piece: devices in one access of their size, else byte by byte. */

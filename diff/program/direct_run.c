@@ -29,7 +29,7 @@ void direct_clock_sample(struct direct_machine *m, const struct action *action, 
 static void settle_wakes(const struct direct_machine *m, struct transcript *out)
 {
     for (unsigned i = 0; i < m->wake_count; i++)
-        direct_report_wake(&out->outcomes[m->wakes[i].hlt_action], &m->wakes[i]);
+        out->outcomes[m->wakes[i].action] = m->wakes[i].outcome;
 }
 
 static void take_samples(struct direct_machine *m, const struct action *action, struct transcript *out)

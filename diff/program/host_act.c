@@ -5,6 +5,7 @@
 #include "vmm/abi/apic.h"
 #include "vmm/abi/kvm_para.h"
 #include "vmm/apic/lapic.h"
+#include "vmm/board/msi.h"
 #include "vmm/pv/lifecycle.h"
 
 static struct vcpu *vcpu_of(struct vm *vm, const struct action *action)
@@ -24,6 +25,31 @@ static int act_sipi(struct vm *vm, const struct action *action)
 {
     lapic_accept(vcpu_of(vm, action), APIC_STARTUP, (uint8_t)action->args[1].value, false, true);
     return 0;
+}
+
+static int act_msi(struct vm *vm, const struct action *action)
+{
+    int accepted = board_msi_send(vm, action->args[0].value, (uint32_t)action->args[1].value);
+
+    return accepted < 0 ? accepted : 0;
+}
+
+/* Pages of the program alone: without the probe's own nothing goes on. */
+static bool is_pageable(uint64_t gpa)
+{
+    return gpa >= PROBE_RAM_BASE && gpa < PROBE_ROM_BASE;
+}
+
+static int act_page_out(struct vm *vm, const struct action *action)
+{
+    uint64_t gpa = action->args[0].value;
+
+    return is_pageable(gpa) ? memory_page_out(&vm->memory, gpa) : -ENOTSUP;
+}
+
+static int act_page_in(struct vm *vm, const struct action *action)
+{
+    return memory_page_in(&vm->memory, action->args[0].value);
 }
 
 /* The machine's own: what holds the probe and its code, and what would hide the local APIC. */
@@ -164,6 +190,9 @@ static int act_dirty_read(struct vm *vm, const struct action *action, struct out
 static int (*const acts[OP_COUNT])(struct vm *vm, const struct action *action) = {
     [OP_HOST_INIT] = act_init,
     [OP_HOST_SIPI] = act_sipi,
+    [OP_MSI] = act_msi,
+    [OP_PAGE_OUT] = act_page_out,
+    [OP_PAGE_IN] = act_page_in,
     [OP_SLOT_ADD] = act_slot_add,
     [OP_SLOT_REMOVE] = act_slot_remove,
     [OP_SLOT_MOVE] = act_slot_move,
