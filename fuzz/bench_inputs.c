@@ -26,6 +26,35 @@ void bench_program(struct program *program, unsigned n, unsigned actions, unsign
     }
 }
 
+bool bench_scenario(struct program *program)
+{
+    static const char text[] = "paravane 1\n"
+                               "vcpus 2\n"
+                               "\n"
+                               "cpuid 0x40000001\n"
+                               "cpuid 1\n"
+                               "store64 ram+0x1000 0x1122334455667788\n"
+                               "wrmsr MSR_KVM_SYSTEM_TIME_NEW ram+0x2001\n"
+                               "rdmsr MSR_KVM_SYSTEM_TIME_NEW\n"
+                               "wrmsr MSR_KVM_STEAL_TIME ram+0x3001\n"
+                               "wrmsr MSR_KVM_STEAL_TIME ram+0x3003\n"
+                               "rdmsr MSR_KVM_STEAL_TIME\n"
+                               "vmcall KVM_HC_KICK_CPU 0 1\n"
+                               "vmmcall KVM_HC_SCHED_YIELD 1\n"
+                               "@1 rdmsr MSR_KVM_POLL_CONTROL\n"
+                               "@1 cpuid 0x40000000\n"
+                               "@1 load64 ram+0x1000\n"
+                               "@1 wrmsr MSR_KVM_ASYNC_PF_INT 0xf3\n"
+                               "dump ram+0x1000 64\n"
+                               "apic-read APIC_ID\n";
+    struct program_error error;
+
+    if (program_parse(program, text, sizeof(text) - 1, &error) == 0)
+        return true;
+    fprintf(stderr, "bench: line %u of the scenario: %s\n", error.line, error.message);
+    return false;
+}
+
 uint64_t bench_now_ns(void)
 {
     struct timespec ts;
@@ -36,5 +65,5 @@ uint64_t bench_now_ns(void)
 
 void bench_print(const char *name, double value, const char *unit, const char *how)
 {
-    printf("%s\t%.4g\t%s\t%s\n", name, value, unit, how);
+    printf("%s\t%.*f\t%s\t%s\n", name, value < 1000 ? 1 : 0, value, unit, how);
 }
