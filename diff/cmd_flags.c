@@ -207,7 +207,7 @@ static bool find_forkserver(char path[4200])
     if (!slash)
         return false;
     snprintf(path, 4200, "%.*s/../share/pv-flags-forkserver.so", (int)(slash - self), self);
-    return access(path, R_OK) == 0;
+    return !strpbrk(path, " :") && access(path, R_OK) == 0; /* LD_PRELOAD is a list */
 }
 
 static int find_qemu(char version[FLAGS_VERSION_MAX])
