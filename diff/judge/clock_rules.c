@@ -90,7 +90,8 @@ static bool registers_between(const struct program *program, uint32_t from, uint
 static bool disturbed_between(const struct program *program, uint32_t from, uint32_t to)
 {
     return between(program, from, to, OP_PAUSE_VM) || between(program, from, to, OP_RESUME_VM) ||
-           between(program, from, to, OP_RESET) || between(program, from, to, OP_SAVE_RESTORE);
+           between(program, from, to, OP_RESET) || between(program, from, to, OP_SAVE_RESTORE) ||
+           between(program, from, to, OP_MIGRATE);
 }
 
 static void check_sample_fields(const struct clock_case *c, const struct clock_sample *s,
@@ -223,8 +224,8 @@ static void check_run_pair(const struct clock_case *c, uint32_t first, uint32_t 
                       c->program->actions[from].args[0].value == c->program->actions[to].args[0].value;
 
     a += count_a - 1;
-    if (between(c->program, from, to, OP_RESET))
-        return;
+    if (between(c->program, from, to, OP_RESET) || between(c->program, from, to, OP_MIGRATE))
+        return; /* the record begins anew */
     if (between(c->program, from, to, OP_RESUME_VM))
         check_pause(c, from, to, a, b, findings);
     if (same_place)

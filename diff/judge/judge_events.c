@@ -19,6 +19,9 @@ static const char *show_events(struct judgement *j, const struct transcript *tra
 
             for (; i < transcript->event_count[vcpu]; i++) {
                 hash = (hash ^ transcript->events[vcpu][i].vector) * 1099511628211ull;
+                hash = transcript->events[vcpu][i].watched
+                           ? (hash ^ transcript->events[vcpu][i].byte) * 1099511628211ull
+                           : hash;
                 hash = places ? (hash ^ transcript->events[vcpu][i].after) * 1099511628211ull : hash;
             }
             snprintf(text + used, sizeof(text) - used, " ... %08x", (uint32_t)(hash ^ hash >> 32));
@@ -26,6 +29,8 @@ static const char *show_events(struct judgement *j, const struct transcript *tra
         }
         used += (size_t)snprintf(text + used, sizeof(text) - used, places ? "%s0x%x@%u" : "%s0x%x",
                                  used ? " " : "", event->vector, event->after);
+        if (event->watched) /* what OP_ON_INTERRUPT's byte held: PV EOI's offer (EOI-19) */
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "(%u)", event->byte);
     }
     return check_text(j->list, "%s", *text ? text : "none");
 }

@@ -11,6 +11,7 @@ static const struct volatile_value {
     const char *reason;
 } volatile_values[] = {
     {OP_RDTSC, 0, UINT64_MAX, "a time stamp: only that it could be read"},
+    {OP_RDTSCP, 0, UINT64_MAX, "a time stamp: only that it could be read"},
     {OP_RDMSR, 0x10, 0x10, "a time stamp: only that it could be read"},
     {OP_RDMSR, 0xe7, 0xe8, "a running counter: only that it could be read"},
     {OP_APIC_READ, 0x390, 0x390, "the timer's current count: only that it could be read"},
@@ -85,6 +86,11 @@ static const char *show_value(struct judgement *j, const struct action *action, 
     case OP_VMCALL:
     case OP_VMMCALL:
     case OP_APIC_READ:
+    case OP_IN8:
+    case OP_IN16:
+    case OP_IN32:
+    case OP_LOCK_CMPXCHG8:
+    case OP_TEST_CLEAR:
         return check_text(j->list, "0x%llx", (unsigned long long)outcome->regs[0]);
     case OP_HLT:
         return outcome->regs[0]
@@ -92,6 +98,7 @@ static const char *show_value(struct judgement *j, const struct action *action, 
                    : "woke without an interrupt";
     case OP_STI:
     case OP_CLI:
+    case OP_WINDOW:
         return outcome->flags & OUTCOME_F_IF ? "ok, IF set" : "ok, IF clear";
     default:
         return "ok";

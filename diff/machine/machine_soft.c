@@ -16,9 +16,10 @@
 #include "vmm/board/msi.h"
 #include "vmm/cpuid/build.h"
 #include "vmm/pv/lifecycle.h"
+#include "vmm/pv/sched.h"
 
-#define SLICE          20000u      /* instructions between two looks at the mailbox */
-#define URGENT_SLICE   200u        /* while a clock sample is awaited: about 5 us */
+#define SLICE          20000u /* instructions between two looks at the mailbox */
+#define URGENT_SLICE   200u   /* while a clock sample is awaited: about 5 us */
 #define DEFAULT_MEMORY (64ull << 20)
 #define DEFAULT_KHZ    2000000u
 
@@ -35,6 +36,9 @@ struct soft_vm { /* of one run_item */
     struct mailbox_host host;
     const struct machine *machine;
     bool paused;
+    struct {
+        uint64_t off_ns, on_ns; /* while the vCPU is descheduled */
+    } turns[PROGRAM_VCPUS_MAX];
 };
 
 static uint64_t env_now_ns(void *ctx)
@@ -63,6 +67,37 @@ static uint64_t env_run_delay_ns(void *ctx, unsigned vcpu_id)
     return 0;
 }
 
+static unsigned scheduled_vcpus(const struct soft_vm *sv)
+{
+    return sv->vm.config.vcpus < PROGRAM_VCPUS_MAX ? sv->vm.config.vcpus : PROGRAM_VCPUS_MAX;
+}
+
+/* Those whose time off the CPU is over run again; at a reset all do. */
+static void schedule_due(struct soft_vm *sv, bool all)
+{
+    uint64_t now_ns = env_now_ns(NULL);
+
+    for (unsigned i = 0; i < scheduled_vcpus(sv); i++)
+        if (vcpu_descheduled(&sv->vm.vcpus[i]) && (all || now_ns >= sv->turns[i].on_ns))
+            vcpu_schedule(&sv->vm.vcpus[i], now_ns - sv->turns[i].off_ns);
+}
+
+static int deschedule(struct soft_vm *sv, const struct action *action)
+{
+    uint64_t id = action->args[0].value, ns = action->args[1].value;
+
+    if (id >= scheduled_vcpus(sv))
+        return -EINVAL;
+    if (ns > MAILBOX_ADVANCE_MAX_NS) /* as !advance: it is waited for */
+        return -ENOTSUP;
+    if (vcpu_descheduled(&sv->vm.vcpus[id]))
+        return -EBUSY;
+    vcpu_deschedule(&sv->vm.vcpus[id]);
+    sv->turns[id].off_ns = env_now_ns(NULL);
+    sv->turns[id].on_ns = sv->turns[id].off_ns + ns;
+    return 0;
+}
+
 /* One turn of the VM, as a host kernel gives it: due host work, then instructions. */
 static bool pump(void *ctx, char why[240])
 {
@@ -74,6 +109,7 @@ static bool pump(void *ctx, char why[240])
         return true;
     }
     vm_host_events(&sv->vm);
+    schedule_due(sv, false);
     soft_run(sv->soft, sv->host.urgent ? URGENT_SLICE : SLICE, &stop);
     switch (stop.reason) {
     case STOP_IDLE:
@@ -95,6 +131,7 @@ static int restart(void *ctx)
 {
     struct soft_vm *sv = ctx;
 
+    schedule_due(sv, true);
     vm_system_reset(&sv->vm);
     soft_flush(sv->soft);
     return 0;
@@ -144,6 +181,8 @@ static int host_action(void *ctx, const struct action *action, struct outcome *o
         return 0;
     case OP_SAVE_RESTORE:
         return save_restore(sv);
+    case OP_DESCHEDULE:
+        return deschedule(sv, action);
     default:
         return host_act(&sv->vm, action, outcome);
     }
