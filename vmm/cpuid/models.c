@@ -47,10 +47,6 @@ const struct cpu_model *cpu_model_find(const char *name, size_t len, bool latest
     return row_find(cpu_models, cpu_model_count, sizeof(struct cpu_model), name, len);
 }
 
-/* Intel SDM vol. 3 A.10: page tables may be cached as write-back. Every model with EPT has it, but it has no name, so
- * QEMU does not tell it of a model; its warnings do. */
-#define EPT_WRITE_BACK (1ull << 14)
-
 void cpu_model_words(const struct cpu_model *model, uint64_t words[FEATURE_WORDS])
 {
     const struct cpu_model *row = model;
@@ -64,6 +60,4 @@ void cpu_model_words(const struct cpu_model *model, uint64_t words[FEATURE_WORDS
         for (const uint16_t *f = row->features; f && *f != FEATURES_END; f++)
             words[FEATURE_WORD(*f)] |= FEATURE_BIT(*f);
     }
-    if (words[FW_VMX_EPT_VPID])
-        words[FW_VMX_EPT_VPID] |= EPT_WRITE_BACK;
 }
