@@ -139,6 +139,33 @@ Test(soft, an_interrupt_ends_a_halt_when_IF_is_set)
     cr_assert(eq(int, fix_vector(&m.f), 0x55));
 }
 
+static uint64_t scripted_now_ns(void *ctx)
+{
+    return *(const uint64_t *)ctx;
+}
+
+Test(soft, a_halted_vcpu_is_woken_by_its_timer_when_the_caller_moves_time)
+{
+    uint64_t now = 5000;
+
+    m.f.vm.env.now_ns = scripted_now_ns;
+    m.f.vm.env.ctx = &now;
+    m.f.regs->rflags |= RFLAGS_IF;
+    FIX_CODE_AT(&m.f, FIX_CODE, "\xf4\x90\xf4"); /* hlt; nop; hlt */
+    lapic_write(m.f.vcpu, APIC_SPIV, 0x1ff);
+    run_to_idle();
+    cr_assert(eq(u64, m.stop.wake_ns, UINT64_MAX));
+    lapic_write(m.f.vcpu, APIC_LVTT, 0x55);
+    lapic_write(m.f.vcpu, APIC_TDCR, 0xb);
+    lapic_write(m.f.vcpu, APIC_TMICT, 700);
+    run_to_idle();
+    cr_assert(eq(u64, m.stop.wake_ns, 5700));
+    cr_assert(eq(u64, m.f.regs->rip, FIX_CODE + 1));
+    now = m.stop.wake_ns;
+    run_to_idle();
+    cr_assert(eq(int, fix_vector(&m.f), 0x55));
+}
+
 Test(soft, guest_code_climbs_from_real_mode_to_long_mode_and_down_to_compatibility_mode)
 {
     static const uint16_t gdtr[] = {0x57, FIX_GDT, 0};

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "vmm/apic/lapic.h"
 #include "vmm/backend/soft.h"
 #include "vmm/board/devices.h"
 #include "vmm/board/kvmclock_device.h"
 #include "vmm/board/memory_map.h"
+#include "vmm/board/msi.h"
 #include "vmm/cmd.h"
 #include "vmm/pv/lifecycle.h"
 
@@ -58,6 +58,7 @@ struct run {
     bool deterministic;
     uint32_t tsc_khz;
     uint64_t skipped_ns; /* deterministic: what idle jumps added */
+    unsigned trace;      /* enum soft_trace_what */
 };
 
 static int fail(int status, const char *format, ...)
@@ -179,7 +180,7 @@ static int read_bios(const char *path, uint8_t **image, size_t *len)
 static int add_devices(struct run *run)
 {
     const struct vmm_options *o = &run->options;
-    int err = lapic_map(&run->vm);
+    int err = board_interrupts_add(&run->vm);
 
     run->serial.sink = (struct byte_sink){run->serial_out ? put_byte : NULL, run->serial_out};
     run->debugcon.sink = (struct byte_sink){run->debug_out ? put_byte : NULL, run->debug_out};
@@ -296,13 +297,23 @@ static void trace_line(void *ctx, const struct vcpu *vcpu, const char *text)
     fprintf(stderr, "vcpu %d  %s\n", vcpu ? vcpu->id : -1, text);
 }
 
-/* Nothing can run: time passes. */
-static void idle(struct run *run)
+/* Nothing can run before wake_ns: time passes, or where it is counted it jumps (decision 19). */
+static void idle(struct run *run, uint64_t wake_ns)
 {
-    if (run->deterministic)
-        run->skipped_ns += IDLE_NS;
-    else
-        nanosleep(&(struct timespec){.tv_nsec = IDLE_NS}, NULL);
+    uint64_t now = run_now_ns(run), ns = IDLE_NS;
+    char text[80];
+
+    if (wake_ns != UINT64_MAX)
+        ns = wake_ns > now ? wake_ns - now : 0;
+    if (!run->deterministic) {
+        nanosleep(&(struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)}, NULL);
+        return;
+    }
+    run->skipped_ns += ns;
+    if (run->trace & SOFT_TRACE_EXIT) {
+        snprintf(text, sizeof(text), "idle     time jumps by %" PRIu64 " ns to %" PRIu64, ns, now + ns);
+        trace_line(run, NULL, text);
+    }
 }
 
 /* Until the guest ends; the exit status. */
@@ -323,7 +334,7 @@ static int go_on(struct run *run, uint64_t limit)
         case STOP_IDLE:
             if (idle_rounds > IDLE_ROUNDS)
                 return fail(EXIT_DONE, "every vCPU is halted and nothing can wake them");
-            idle(run);
+            idle(run, stop.wake_ns);
             break;
         case STOP_SHUTDOWN:
             if (run->options.no_reboot)
@@ -437,7 +448,8 @@ int cmd_run(int argc, char **argv)
     if (status == EXIT_DONE)
         status = build(run);
     if (status == EXIT_DONE) {
-        soft_set_trace(run->soft, &(struct soft_trace){(unsigned)what, what ? trace_line : NULL, NULL});
+        run->trace = (unsigned)what;
+        soft_set_trace(run->soft, &(struct soft_trace){run->trace, what ? trace_line : NULL, NULL});
         status = go_on(run, limit);
     }
     destroy(run);

@@ -3,8 +3,10 @@
 #include "vmm/apic/parts.h"
 
 #define TICK_NS 1u /* the APIC's bus clock is 1 GHz */
-#define MIN_PERIOD_NS                                                                                        \
-    200000u /* KVM's min_timer_period_us: a shorter period would be the host's load, not the guest's */
+/* KVM's min_timer_period_us: shorter ones would load the host more than they serve the guest. */
+#define MIN_PERIOD_NS 200000u
+/* 73 years: a deadline that far away is none, and no sum overflows. */
+#define NEVER_NS (1ull << 61)
 
 enum timer_mode { ONE_SHOT, PERIODIC, TSC_DEADLINE, RESERVED };
 
@@ -136,23 +138,24 @@ static uint64_t cycles_to_ns(const struct vm *vm, uint64_t cycles)
 {
     unsigned __int128 ns = ((unsigned __int128)cycles * 1000000 + vm->env.tsc_khz - 1) / vm->env.tsc_khz;
 
-    return ns > UINT64_MAX / 2 ? UINT64_MAX / 2 : (uint64_t)ns;
+    return ns > NEVER_NS ? NEVER_NS : (uint64_t)ns;
 }
 
 void timer_write_deadline(struct vcpu *vcpu, uint64_t value)
 {
     struct lapic *apic = &vcpu->apic;
-    uint64_t now = now_ns(vcpu), tsc = vcpu_tsc(vcpu);
+    uint64_t now = now_ns(vcpu), tsc = vcpu_tsc(vcpu), wait;
 
     if (!lapic_hw_enabled(vcpu) || timer_mode(apic) != TSC_DEADLINE)
         return;
     settle(vcpu, now);
     timer_cancel(vcpu);
     apic->tsc_deadline = value;
-    if (value > tsc)
-        arm(vcpu, now + cycles_to_ns(vcpu->vm, value - tsc));
-    else if (value)
+    wait = value > tsc ? cycles_to_ns(vcpu->vm, value - tsc) : 0;
+    if (value && !wait)
         expire(vcpu, now);
+    else if (value && wait < NEVER_NS)
+        arm(vcpu, now + wait);
 }
 
 uint64_t timer_read_deadline(const struct vcpu *vcpu)
@@ -173,8 +176,11 @@ uint32_t timer_current(const struct vcpu *vcpu)
 
 void lapic_timers_run(struct vm *vm)
 {
-    uint64_t now = vm->env.now_ns(vm->env.ctx);
+    uint64_t now;
 
+    if (vm->timer_check_ns == UINT64_MAX)
+        return;
+    now = vm->env.now_ns(vm->env.ctx);
     if (now < vm->timer_check_ns)
         return;
     vm->timer_check_ns = UINT64_MAX;

@@ -152,12 +152,15 @@ void soft_run(struct soft *soft, uint64_t budget, struct stop *stop)
 {
     *stop = (struct stop){.reason = STOP_BUDGET};
     while (budget) {
-        struct vcpu *vcpu = find_runnable(soft);
+        struct vcpu *vcpu;
         uint64_t executed, turn = soft->quantum_left < budget ? soft->quantum_left : budget;
         bool yield = false;
 
+        lapic_timers_run(soft->vm);
+        vcpu = find_runnable(soft);
         if (!vcpu) {
             stop->reason = STOP_IDLE;
+            stop->wake_ns = lapic_next_deadline_ns(soft->vm);
             return;
         }
         if (!soft->cpus[vcpu->id] && cpu_create(&soft->cpus[vcpu->id], soft->cache, vcpu)) {

@@ -8,7 +8,7 @@
 
 enum stop_reason {
     STOP_BUDGET,        /* the instructions asked for were executed */
-    STOP_IDLE,          /* every vCPU is halted or waits for SIPI, and nothing is pending */
+    STOP_IDLE,          /* every vCPU is halted or waits for SIPI, and nothing is pending: see wake_ns */
     STOP_SHUTDOWN,      /* triple fault of vcpu_id */
     STOP_UNIMPLEMENTED, /* vcpu_id met an instruction that the interpreter lacks: text names it, bytes and rip */
     STOP_REQUESTED,     /* soft_request_stop() by a device; code holds */
@@ -18,6 +18,8 @@ struct stop {
     uint16_t vcpu_id;
     int code; /* STOP_REQUESTED: what the device gave */
     uint64_t rip;
+    /* STOP_IDLE: env time of the next timer interrupt, UINT64_MAX: there is none. Moving time is the caller's. */
+    uint64_t wake_ns;
     char text[160];
 };
 
