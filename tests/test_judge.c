@@ -353,3 +353,46 @@ Test(judge, CPU_10_a_feature_leaf_without_the_signature_advertises_nothing)
     cr_assert(eq(int, feature_answer(&facts, 4, LEVEL_EFFECTIVE, true), ANSWER_NOT_IMPLEMENTED));
     fixture_free(&f);
 }
+
+Test(judge, decision_11_after_a_host_action_of_one_machine_alone_nothing_is_compared)
+{
+    struct fixture f;
+    uint32_t migrate, after;
+
+    fixture_init(&f, "load64 ram\n!migrate\nload64 ram");
+    migrate = fixture_action(&f, OP_MIGRATE, 0);
+    after = fixture_action(&f, OP_LOAD64, 1);
+    f.ours.outcomes[after].regs[0] = 1;
+    f.ours.outcomes[migrate].status = OUTCOME_UNSUPPORTED;
+    f.theirs.outcomes[migrate].status = OUTCOME_HOST;
+    fixture_judge(&f);
+    cr_assert(eq(u32, fixture_total(&f, VERDICT_EQUAL), 1));
+    cr_assert(eq(u32, fixture_total(&f, VERDICT_DIFFERENT), 0));
+    cr_assert(eq(u32, fixture_total(&f, VERDICT_NOT_COMPARED), 2));
+    cr_assert(contains(f.checks.checks[f.checks.count - 1].reason, "only one machine did !migrate"));
+    f.ours.outcomes[migrate].status = OUTCOME_HOST;
+    fixture_judge(&f);
+    cr_assert(eq(u32, fixture_total(&f, VERDICT_DIFFERENT), 1));
+    fixture_free(&f);
+}
+
+Test(judge, EOI_19_what_a_handler_saw_of_the_flag_is_compared)
+{
+    struct fixture f;
+
+    fixture_init(&f, "nop");
+    for (unsigned side = 0; side < 2; side++) {
+        struct transcript *t = side ? &f.theirs : &f.ours;
+
+        t->events[0] = calloc(1, sizeof(*t->events[0]));
+        t->events[0][0] = (struct probe_event){.vector = 0x51, .watched = 1, .byte = 1};
+        t->event_count[0] = 1;
+    }
+    fixture_judge(&f);
+    cr_assert(eq(str, (char *)fixture_what(&f, "interrupts on vcpu 0")->ours, "0x51(1)"));
+    cr_assert(eq(u32, fixture_total(&f, VERDICT_DIFFERENT), 0));
+    f.ours.events[0][0].byte = 0;
+    fixture_judge(&f);
+    cr_assert(eq(u32, fixture_total(&f, VERDICT_DIFFERENT), 1));
+    fixture_free(&f);
+}

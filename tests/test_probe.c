@@ -569,3 +569,87 @@ Test(probe_tcg, migration_keeps_what_the_guest_sees)
 {
     migration_keeps_what_the_guest_sees(MACHINE_QEMU_TCG);
 }
+
+/* QEMU has no command for these. */
+Test(probe_tcg, what_qemu_cannot_do_is_not_compared)
+{
+    struct ran r;
+
+    run(&r, MACHINE_QEMU_TCG, "1",
+        HEAD(1) "!deschedule 0 1ms\n!page-out ram\n!init 0\n!msi 0xfee00000 0x41\n!slot-add hole 0x1000\n"
+                "!set-cpuid 1\n!set-clock 1s\n!dirty-clear\nload8 ram\n");
+    for (unsigned i = 0; i < 8; i++)
+        cr_assert(eq(u8, nth(&r, i)->status, OUTCOME_UNSUPPORTED), "action %u", i);
+    expect_ok(&r, 8, 0);
+    release(&r);
+}
+
+Test(probe_soft, STL_10_a_descheduled_vcpu_looks_preempted_and_is_told_its_wait)
+{
+    struct ran r;
+
+    run(&r, MACHINE_SOFT, "2",
+        HEAD(2) "@1 wrmsr MSR_KVM_STEAL_TIME ram+0x41\n!deschedule 1 30ms\nload8 ram+0x50\n@1 pause\n"
+                "load8 ram+0x50\nload64 ram+0x40\n!deschedule 0 1ms\nload8 ram\n");
+    expect_ok(&r, 2, 1);
+    expect_ok(&r, 4, 0);
+    cr_assert(ge(u64, nth(&r, 5)->regs[0], 30000000));
+    cr_assert(eq(u8, nth(&r, 6)->status, OUTCOME_HOST));
+    expect_ok(&r, 7, 0);
+    release(&r);
+}
+
+Test(probe_soft, TLB_2_a_flush_asked_for_in_the_steal_record_is_done_before_the_next_instruction)
+{
+    struct ran r;
+
+    run(&r, MACHINE_SOFT, "2",
+        HEAD(2) "store64 ram+0x1000 0x1111\nstore64 ram+0x2000 0x2222\nmap 0x8000000000 ram+0x1007\n"
+                "@1 wrmsr MSR_KVM_STEAL_TIME ram+0x41\n@1 load64 0x8000000000\nmap 0x8000000000 ram+0x2007\n"
+                "@1 load64 0x8000000000\n!deschedule 1 5ms\nlock-cmpxchg8 ram+0x50 1 3\n"
+                "@1 load64 0x8000000000\nload8 ram+0x50\n");
+    expect_ok(&r, 4, 0x1111);
+    expect_ok(&r, 6, 0x1111); /* from the TLB: nobody has flushed it */
+    expect_ok(&r, 8, 1);
+    expect_ok(&r, 9, 0x2222);
+    expect_ok(&r, 10, 0);
+    release(&r);
+}
+
+Test(probe_soft, APF_12_a_missing_page_is_a_token_and_its_return_an_interrupt)
+{
+    struct ran r;
+
+    run(&r, MACHINE_SOFT, "1",
+        HEAD(1) "apic-write APIC_SPIV 0x1ff\nsti\nwrmsr MSR_KVM_ASYNC_PF_INT 0xf3\n"
+                "wrmsr MSR_KVM_ASYNC_PF_EN ram+0x4b\neoi\nstore32 ram+0x44 0\nwrmsr MSR_KVM_ASYNC_PF_ACK 1\n"
+                "store64 ram+0x2000 0x77\n!page-out ram+0x2000\nload64 ram+0x2000\nload32 ram+0x40\n"
+                "!page-in ram+0x2000\nload32 ram+0x44\nload64 ram+0x2000\n");
+    expect_fault(&r, 9, 14, 0);
+    cr_assert(eq(u64, nth(&r, 9)->cr2, 0x1000));
+    expect_ok(&r, 10, 1);
+    expect_ok(&r, 12, 0x1000);
+    expect_ok(&r, 13, 0x77);
+    expect_event(&r, 0, 0, 0xf3);
+    expect_event(&r, 0, 1, 0xf3);
+    release(&r);
+}
+
+Test(probe_soft, messages_and_slots_come_from_the_host)
+{
+    struct ran r;
+
+    run(&r, MACHINE_SOFT, "2",
+        HEAD(
+            2) "@1 apic-write APIC_SPIV 0x1ff\n@1 sti\n!msi 0xfee01000 0x41\n@1 eoi\n!slot-add hole 0x1000\n"
+               "store8 hole 7\nload8 hole\n!slot-remove hole\nload8 hole\n!dirty-clear\nstore8 ram+0x1000 1\n"
+               "!dirty-read ram 0x3000\n!init 1\n@1 pause\n!sipi 1 8\n@1 pause\n!slot-remove 0\n");
+    expect_event(&r, 1, 0, 0x41);
+    expect_ok(&r, 6, 7);
+    expect_ok(&r, 8, 0xff);
+    cr_assert(eq(u8, nth(&r, 11)->data[0], 2));
+    cr_assert(eq(u8, nth(&r, 13)->status, OUTCOME_TIMEOUT));
+    expect_ok(&r, 15, 0);
+    cr_assert(eq(u8, nth(&r, 16)->status, OUTCOME_UNSUPPORTED));
+    release(&r);
+}

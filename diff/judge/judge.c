@@ -129,6 +129,16 @@ static const struct outcome *outcome_at(const struct transcript *transcript, uin
     return index < transcript->count ? &transcript->outcomes[index] : &never;
 }
 
+static void not_compared_because(struct judgement *j, uint32_t index, const char *reason)
+{
+    struct check check = check_of_action(j, index);
+
+    check.verdict = VERDICT_NOT_COMPARED;
+    check.what = "outcome";
+    check.reason = reason;
+    check_add(j->list, &check);
+}
+
 static void not_compared(struct judgement *j, uint32_t index, const char *ours, const char *theirs)
 {
     struct check check = check_of_action(j, index);
@@ -150,6 +160,15 @@ static bool halts_in_both(const struct outcomes *o)
            o->ours->status != OUTCOME_UNSUPPORTED && o->theirs->status != OUTCOME_UNSUPPORTED;
 }
 
+/* A host action that one machine alone did: from here on they are two different machines. */
+static bool parts(const struct outcomes *o)
+{
+    const uint32_t needs = NEEDS_OF_OURS | NEED_MIGRATE;
+
+    return op_info(o->action->op)->needs & needs && o->ours->status != o->theirs->status &&
+           (o->ours->status == OUTCOME_HOST || o->theirs->status == OUTCOME_HOST);
+}
+
 static void judge_action(struct judgement *j, uint32_t index)
 {
     const struct judge_case *judged = j->judged;
@@ -165,6 +184,13 @@ static void judge_action(struct judgement *j, uint32_t index)
 
     if (o.action->op <= OP_NOTE || o.action->op >= OP_COUNT)
         return;
+    if (j->parted) {
+        if (family->judge)
+            not_compared_because(j, index, j->parted);
+        return;
+    }
+    if (parts(&o))
+        j->parted = check_text(j->list, "only one machine did !%s before it", op_info(o.action->op)->word);
     if ((ours || theirs) && !halts_in_both(&o)) {
         /* Plumbing that failed is said once; what depended on it is judged, or not, where it shows. */
         not_compared(j, index, ours, theirs);
@@ -214,5 +240,6 @@ void judge_program(const struct judge_case *judged, struct check_list *list)
     for (uint32_t i = 0; i < judged->program->count; i++)
         judge_action(&j, i);
     judge_events(&j);
-    judge_clock(&j);
+    if (!j.parted)
+        judge_clock(&j);
 }

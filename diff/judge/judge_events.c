@@ -65,6 +65,10 @@ void judge_events(struct judgement *j)
             check.verdict = VERDICT_NOT_COMPARED;
             check.reason = "a machine stopped before the end of the program";
         }
+        if (j->parted) {
+            check.verdict = VERDICT_NOT_COMPARED;
+            check.reason = j->parted;
+        }
         check_add(j->list, &check);
     }
 }

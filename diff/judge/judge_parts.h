@@ -7,6 +7,7 @@
 struct judgement {
     const struct judge_case *judged;
     struct check_list *list;
+    const char *parted; /* why nothing from here on is comparable; NULL: it is */
 };
 
 /* Both outcomes of one action; both ran, neither timed out. */

@@ -4,7 +4,7 @@
 #define PIC1_MASK 0x21
 #define PIC2_MASK 0xa1
 
-static void host_action(void)
+static void host_action(uint16_t op)
 {
     struct mailbox *m = mailbox();
     uint32_t seq = m->host_seq + 1;
@@ -15,7 +15,8 @@ static void host_action(void)
     while (m->host_ack != seq)
         pause();
     m->state = PROBE_RUNNING;
-    smp_settle();
+    if (op != OP_DESCHEDULE) /* a vCPU without a CPU answers nobody */
+        smp_settle();
 }
 
 static void run_actions(void)
@@ -27,7 +28,7 @@ static void run_actions(void)
     while ((i = m->next) < m->count && i < MAILBOX_ACTIONS) {
         m->current = i;
         if (action_is_host(&m->actions[i])) {
-            host_action();
+            host_action(m->actions[i].op);
             continue;
         }
         m->next = i + 1;
