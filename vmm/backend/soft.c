@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "vmm/apic/lapic.h"
 #include "vmm/backend/soft_parts.h"
+#include "vmm/pv/async_pf.h"
 #include "vmm/pv/intercept.h"
 
 /* Instructions of one turn: long enough that switching costs nothing, short enough that waiting vCPUs answer soon. */
@@ -93,14 +94,17 @@ static bool vcpu_step(struct soft *soft, struct vcpu *vcpu, uint64_t budget, uin
 {
     struct cpu *cpu = soft->cpus[vcpu->id];
     struct cpu_exit exit;
-    bool alive = deliver_events(cpu, vcpu);
+    bool alive = deliver_events(cpu, vcpu), was_paging;
 
     *executed = 0;
     if (alive) {
         if (soft->trace.what & SOFT_TRACE_INSN)
             budget = 1;
         soft_trace_insn(soft, cpu, vcpu);
+        was_paging = vcpu->regs.cr0 & CR0_PG;
         cpu_run(cpu, budget, &exit);
+        if (was_paging != (bool)(vcpu->regs.cr0 & CR0_PG))
+            apf_paging_changed(vcpu);
         *executed = exit.executed;
         soft->instructions += exit.executed;
         soft_trace_exit(soft, vcpu, &exit);
@@ -127,10 +131,11 @@ static bool vcpu_step(struct soft *soft, struct vcpu *vcpu, uint64_t budget, uin
     return true;
 }
 
-static void next_turn(struct soft *soft)
+static void turn_to(struct soft *soft, unsigned vcpu)
 {
-    soft->current = (soft->current + 1) % soft->vm->config.vcpus;
+    soft->current = vcpu % soft->vm->config.vcpus;
     soft->quantum_left = QUANTUM;
+    soft->vm->yield_to = 0;
 }
 
 /* A vCPU that may execute, beginning with the one whose turn it is; NULL: all sleep. */
@@ -143,7 +148,7 @@ static struct vcpu *find_runnable(struct soft *soft)
         soft_trace_host_stores(soft);
         if (runnable)
             return vcpu;
-        next_turn(soft);
+        turn_to(soft, soft->current + 1);
     }
     return NULL;
 }
@@ -173,8 +178,10 @@ void soft_run(struct soft *soft, uint64_t budget, struct stop *stop)
         executed = executed < turn ? executed : turn;
         budget -= executed;
         soft->quantum_left -= executed;
-        if (yield || !soft->quantum_left)
-            next_turn(soft);
+        if (soft->vm->yield_to)
+            turn_to(soft, soft->vm->yield_to - 1u);
+        else if (yield || !soft->quantum_left)
+            turn_to(soft, soft->current + 1);
         stop->vcpu_id = vcpu->id;
         stop->rip = vcpu->regs.rip;
     }

@@ -9,6 +9,7 @@ static void read_clock(struct kvmclock_device *device, struct vm *vm)
 
     vm_get_clock(vm, &data);
     device->clock_ns = data.clock;
+    device->host_tsc = vm->env.tsc(vm->env.ctx);
     device->valid = true;
 }
 
@@ -19,6 +20,8 @@ void kvmclock_device_create(struct kvmclock_device *device, struct vm *vm)
 
 void kvmclock_device_stopped(struct kvmclock_device *device, struct vm *vm)
 {
+    for (unsigned i = 0; i < vm->config.vcpus; i++)
+        vcpu_exit(&vm->vcpus[i]); /* stopping is an exit of each (EOI-10) */
     if (!device->valid)
         read_clock(device, vm);
 }

@@ -10,6 +10,7 @@
 struct kvmclock_device {
     bool valid;        /* clock_ns was read at a stop and not given back yet */
     uint64_t clock_ns; /* kvmclock of the VM */
+    uint64_t host_tsc; /* env tsc then: the TSCs of the vCPUs are read at the same moment (C3) */
 };
 
 /* Reads the clock, which the first kvmclock_device_running() gives back (C2). */

@@ -153,6 +153,12 @@ int memory_page_in(struct memory *mem, uint64_t gpa)
     return 0;
 }
 
+void memory_page_in_all(struct memory *mem)
+{
+    for (unsigned i = 0; i < mem->count; i++)
+        bring_in(mem, &mem->slots[i], 0, mem->slots[i].size);
+}
+
 bool memory_page_absent(struct memory *mem, uint64_t gpa)
 {
     const struct slot *slot = memory_slot(mem, gpa);

@@ -55,6 +55,7 @@ int memory_dirty_take(struct memory *mem, uint64_t gpa, uint64_t *bitmap);
 int memory_page_out(struct memory *mem, uint64_t gpa);
 /* Brings it back. -ENOENT. */
 int memory_page_in(struct memory *mem, uint64_t gpa);
+void memory_page_in_all(struct memory *mem);
 bool memory_page_absent(struct memory *mem, uint64_t gpa);
 static inline bool memory_absent(struct memory *mem, uint64_t gpa)
 {

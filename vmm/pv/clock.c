@@ -72,6 +72,7 @@ void clock_at_init(struct vcpu *vcpu)
 
 int vcpu_kvmclock_ctrl(struct vcpu *vcpu)
 {
+    vcpu_load(vcpu); /* as each ioctl of a vCPU does (STL-5) */
     if (!vcpu->clock.active)
         return -EINVAL;
     vcpu->clock.stop_pending = true;

@@ -78,7 +78,7 @@ int vcpu_take_interrupt(struct vcpu *vcpu)
     return vector;
 }
 
-static void accept_init_and_sipi(struct vcpu *vcpu)
+void vcpu_accept_init(struct vcpu *vcpu)
 {
     struct lapic *apic = &vcpu->apic;
 
@@ -107,7 +107,7 @@ static void accept_events(struct vcpu *vcpu)
 {
     bool sleeps;
 
-    accept_init_and_sipi(vcpu);
+    vcpu_accept_init(vcpu);
     sleeps = vcpu->mp_state == MP_HALTED || (vcpu->hold & HOLD_APF);
     if (sleeps && has_wake_reason(vcpu)) {
         if (vcpu->mp_state == MP_HALTED)

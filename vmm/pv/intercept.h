@@ -22,6 +22,9 @@ extern const uint8_t hypercall_bytes[2][3]; /* by enum hc_insn */
 /* HLT at CPL 0: the vCPU halts; the next vcpu_enter wakes it at once if a kick was latched (UNH-5). RIP is the caller's. */
 void vcpu_halt(struct vcpu *vcpu);
 
+/* INIT and SIPI that have arrived take effect. vcpu_enter() does it by itself. */
+void vcpu_accept_init(struct vcpu *vcpu);
+
 /* After vcpu_enter(), where RFLAGS and the interrupt shadow let interrupts in: takes the one to deliver from the local APIC.
  * Its vector, or -1. The entry that injects it may offer a PV EOI (EOI-4). */
 int vcpu_take_interrupt(struct vcpu *vcpu);

@@ -55,9 +55,7 @@ void vm_renew(struct vm *vm)
     vm_start(vm);
 }
 
-/* QEMU writes the two clock registers always and the others only where the guest was shown their feature, so what a guest
- * used without being told survives (QMU-7, S4). */
-static bool qemu_writes(const struct vcpu *vcpu, const struct pv_msr *msr)
+bool vcpu_qemu_keeps(const struct vcpu *vcpu, const struct pv_msr *msr)
 {
     return msr->save && (msr->feature == KVM_FEATURE_CLOCKSOURCE || vcpu->pv_features >> msr->feature & 1);
 }
@@ -68,7 +66,7 @@ static void system_reset(struct vcpu *vcpu)
     vcpu_exit(vcpu);
     vcpu->hold &= HOLD_DESCHEDULED;
     for (unsigned i = 0; i < pv_msr_count; i++)
-        if (qemu_writes(vcpu, &pv_msrs[i]))
+        if (vcpu_qemu_keeps(vcpu, &pv_msrs[i]))
             vcpu_wrmsr(vcpu, pv_msrs[i].index, pv_msrs[i].at_create, ORIGIN_VMM);
     vcpu->mp_state = vcpu->id == 0 ? MP_RUNNABLE : MP_WAIT_SIPI;
     vcpu->injected = NO_TRAP;
