@@ -6,7 +6,7 @@ function fail(text) { print text; wrong = 1 }
 function known(id, where) {
     if (id in state)
         return 1
-    if (check)
+    if (check && id !~ /^KB-/) # known bugs of others, by number: no rules
         fail(where ": " id " is not in tests/rules")
     return 0
 }
@@ -113,7 +113,7 @@ function paint(text, code) { return colour ? "\033[" code "m" text "\033[0m" : t
 
 function row(id, result, count, also, words,    code) {
     code = result == "FAILED" || result == "no test" ? 31 : result == "passed" ? 32 : 33
-    printf "%-8s %s %5s  %-15s %s\n", id, paint(sprintf("%-7s", result), code), count, also, words
+    printf "%-8s %s %5s  %-19s %s\n", id, paint(sprintf("%-7s", result), code), count, also, words
 }
 
 END {

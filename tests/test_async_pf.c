@@ -66,6 +66,48 @@ static void acknowledge(struct fake_vm *f)
     cr_assert(eq(int, guest_wrmsr(f, MSR_KVM_ASYNC_PF_ACK, 1), MSR_OK));
 }
 
+Test(apf, APF_6_every_enabling_write_gives_a_wake_all)
+{
+    FAKE_VM(f);
+    apf_machine(&f, ON);
+    for (int origin = ORIGIN_GUEST; origin <= ORIGIN_VMM; origin++) {
+        vcpu_wrmsr(f.vcpu, MSR_KVM_ASYNC_PF_EN, AREA | ON, (enum origin)origin);
+        vcpu_enter(f.vcpu);
+        cr_assert(eq(u32, ram_u32(&f, TOKEN), KVM_ASYNC_PF_WAKE_ALL));
+        cr_assert(interrupt_pending(f.vcpu));
+        acknowledge(&f);
+        memset(f.vcpu->apic.irr, 0, sizeof(f.vcpu->apic.irr));
+    }
+}
+
+Test(apf, APF_8_what_the_area_holds_is_left_there)
+{
+    FAKE_VM(f);
+    fake_vm_init_smp(&f, 1);
+    ram_fill(&f, AREA, 0xaa, 72);
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_INT, VECTOR);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, AREA | ON), MSR_OK));
+    cr_assert(eq(u64, f.vm.trace.total, 0));
+    cr_assert(not(interrupt_pending(f.vcpu)), "a token seems to be there, so nothing is delivered");
+    ram_put_u32(&f, TOKEN, 0);
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_ACK, 1);
+    cr_assert(eq(u32, ram_u32(&f, TOKEN), KVM_ASYNC_PF_WAKE_ALL));
+    cr_assert(eq(u32, ram_u32(&f, FLAGS), 0xaaaaaaaa));
+}
+
+Test(apf, API_2_a_new_vector_counts_from_the_next_interrupt_on)
+{
+    FAKE_VM(f);
+    apf_machine(&f, ON);
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, AREA | ON);
+    memset(f.vcpu->apic.irr, 0, sizeof(f.vcpu->apic.irr)); /* taken; its token not yet read */
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_INT, 0x55);
+    cr_assert(eq(int, lapic_pending(f.vcpu), -1), "nothing is sent again");
+    guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, AREA | ON);
+    acknowledge(&f);
+    cr_assert(eq(int, lapic_pending(f.vcpu), 0x55));
+}
+
 Test(memory, a_page_that_was_out_comes_back_as_it_was)
 {
     FAKE_VM(f);
@@ -343,6 +385,17 @@ Test(apf, APF_10_a_second_access_halts_and_takes_no_token)
     cr_assert(eq(u32, ram_u32(&f, TOKEN), token));
 }
 
+Test(apf, APF_21_the_artificial_halt_is_no_halted_state)
+{
+    FAKE_VM(f);
+    struct trap trap;
+    apf_machine(&f, ON);
+    fault(&f, 0);
+    cr_assert(eq(int, touch(f.vcpu, 0, &trap), APF_HALT));
+    cr_assert(not(vcpu_enter(f.vcpu)));
+    cr_assert(eq(int, f.vcpu->mp_state, MP_RUNNABLE));
+}
+
 Test(apf, APF_10_an_event_ends_the_artificial_halt)
 {
     FAKE_VM(f);
@@ -438,7 +491,7 @@ Test(apf, a_page_that_the_host_needs_completes_too)
     cr_assert(eq(u32, ram_u32(&f, TOKEN), token));
 }
 
-Test(apf, APF_20_every_waiting_vcpu_hears_of_the_page)
+Test(apf, APF_15_every_waiting_vcpu_hears_of_the_page)
 {
     FAKE_VM(f);
     struct trap trap;

@@ -170,7 +170,7 @@ Test(enforce, ENF_4_ungated_hypercalls)
     cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_CLOCK_PAIRING, 0x2000, 0, 0, 0), 0));
 }
 
-Test(enforce, APF_2_bits_2_and_3_need_their_own_features) /* known bug KB-21 */
+Test(enforce, APF_2_and_APV_1_bits_2_and_3_need_their_own_features) /* known bug KB-21 */
 {
     FAKE_VM(f);
     start(&f, 1u << KVM_FEATURE_ASYNC_PF);
@@ -179,6 +179,9 @@ Test(enforce, APF_2_bits_2_and_3_need_their_own_features) /* known bug KB-21 */
     cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 3), MSR_OK));
     start(&f,
           1u << KVM_FEATURE_ASYNC_PF | 1u << KVM_FEATURE_ASYNC_PF_VMEXIT | 1u << KVM_FEATURE_ASYNC_PF_INT);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0xd), MSR_OK));
+    fake_vm_init(&f); /* not enforced */
+    fake_set_features(&f, 0);
     cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0xd), MSR_OK));
 }
 

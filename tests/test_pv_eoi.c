@@ -327,3 +327,21 @@ Test(pv_eoi, EOI_18_as_many_eois_as_interrupts)
     for (int i = 0; i < 8; i++)
         cr_assert(eq(u32, f.vcpu->apic.isr[i], 0));
 }
+
+Test(pv_eoi, EOI_15_nobody_else_touches_the_byte)
+{
+    FAKE_VM(f);
+    uint64_t stores;
+    eoi_machine(&f);
+    inject(&f, V1);
+    cr_assert(eq(u8, byte(&f), 1));
+    stores = f.vm.trace.total;
+    intercept_cpuid(&f.vm.vcpus[1]); /* an exit of the other vCPU, and its next entry */
+    vcpu_enter(&f.vm.vcpus[1]);
+    raise_vector(&f, V2); /* and an interrupt on its way from there */
+    vm_host_events(&f.vm);
+    cr_assert(eq(u8, byte(&f), 1));
+    cr_assert(eq(u64, f.vm.trace.total, stores));
+    leave(&f);
+    cr_assert(gt(u64, f.vm.trace.total, stores));
+}

@@ -46,6 +46,23 @@ Test(steal, STL_5_each_load_grows_the_version_by_2_and_loads_coalesce)
     cr_assert(eq(u32, record(&f).version, version + 2), "no load, no update");
 }
 
+/* The kernel's own test of the record. */
+Test(steal, STL_12_what_an_enabled_record_looks_like)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_KVM_STEAL_TIME, RECORD | 0x3e, ORIGIN_VMM), MSR_INVALID));
+    cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_KVM_STEAL_TIME, RECORD | 1, ORIGIN_VMM), MSR_OK));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_STEAL_TIME), RECORD | 1));
+    vcpu_enter(f.vcpu);
+    struct kvm_steal_time first = record(&f);
+    cr_assert(eq(u32, first.version & 1, 0));
+    cr_assert(zero(u32, first.flags | first.preempted));
+    vcpu_load(f.vcpu); /* the next KVM_RUN */
+    vcpu_enter(f.vcpu);
+    cr_assert(gt(u32, record(&f).version, first.version));
+}
+
 Test(steal, STL_6_the_vector_of_the_specification)
 {
     FAKE_VM(f);
@@ -203,7 +220,7 @@ Test(steal, STL_10_a_second_deschedule_keeps_the_flush_request) /* known bug KB-
     cr_assert(eq(u8, record(&f).preempted, KVM_VCPU_PREEMPTED | KVM_VCPU_FLUSH_TLB));
 }
 
-Test(tlb, TLB_2_a_flush_is_done_before_the_next_instruction)
+Test(tlb, TLB_1_and_2_a_flush_that_is_asked_for_is_done_before_the_next_instruction)
 {
     FAKE_VM(f);
     enabled(&f);
