@@ -80,7 +80,10 @@ static void add_verdict(const struct report *report, struct text *out)
     add_tile(report, VERDICT_KNOWN, "known, with a reason", "known", out);
     add_tile(report, VERDICT_EQUAL, "equal", "counts", out);
     add_tile(report, VERDICT_NOT_COMPARED, "not compared", "not-compared", out);
-    text_add(out, "</div><nav><a href=\"#differences\">Differences</a><a href=\"#features\">Features</a>"
+    text_add(out, "</div><nav>");
+    if (report->fuzzing.count)
+        text_add(out, "<a href=\"#fuzzing\">Fuzzing</a>");
+    text_add(out, "<a href=\"#differences\">Differences</a><a href=\"#features\">Features</a>"
                   "<a href=\"#clock\">Clock</a><a href=\"#counts\">Counts</a><a href=\"#known\">Known</a>"
                   "<a href=\"#not-compared\">Not compared</a><a href=\"#provenance\">Provenance</a>"
                   "<a href=\"#scenarios\">Scenarios</a></nav></header>\n");
@@ -131,10 +134,13 @@ void report_html(const struct report *report, struct text *out)
 {
     add_head(report, out);
     add_verdict(report, out);
+    if (report->fuzzing.findings) /* news come first */
+        html_fuzzing(report, out);
     html_differences(report, out);
-    html_fuzzing(report, out);
     html_features(report, out);
     html_clock(report, out);
+    if (!report->fuzzing.findings)
+        html_fuzzing(report, out);
     add_counts(report, out);
     html_known(report, out);
     html_not_compared(report, out);

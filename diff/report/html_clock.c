@@ -8,10 +8,13 @@
 #define PANELS_MAX 6
 #define WIDTH      860.0
 #define HEIGHT     250.0
-#define LEFT       64.0
-#define RIGHT      16.0
-#define TOP        18.0
-#define BOTTOM     34.0
+#define LEFT       58.0
+#define RIGHT      14.0
+#define TOP        10.0
+#define BOTTOM     44.0
+#define POINTS_MIN 10            /* fewer show nothing */
+#define Y_MAX_US   (4 * BAND_US) /* beyond it points are counted, so that the band stays readable */
+#define BAND_US    (CLOCK_OFFSET_BAND_NS / 1e3)
 
 /* One machine's samples as a curve: seconds against microseconds from the middle of its own offset. */
 struct curve {
@@ -66,7 +69,7 @@ static bool curve_take(const struct program *program, const struct transcript *t
             curve_add(curve, &samples[i], &samples[first]);
     }
     free(samples);
-    return curve->count > 0;
+    return curve->count >= POINTS_MIN;
 }
 
 struct axes {
@@ -77,7 +80,7 @@ static void axes_include(struct axes *axes, const struct curve *curve)
 {
     for (uint32_t i = 0; i < curve->count; i++) {
         axes->x_max = fmax(axes->x_max, curve->x[i]);
-        axes->y_max = fmax(axes->y_max, fabs(curve->y[i]) * 1.1);
+        axes->y_max = fmin(Y_MAX_US, fmax(axes->y_max, fabs(curve->y[i]) * 1.1));
     }
 }
 
@@ -99,52 +102,84 @@ static double tick_step(double range, double parts)
     return (raw / power < 1.5 ? 1 : raw / power < 3.5 ? 2 : raw / power < 7.5 ? 5 : 10) * power;
 }
 
+static void add_titles(struct text *out)
+{
+    double middle = TOP + (HEIGHT - TOP - BOTTOM) / 2;
+
+    text_format(out,
+                "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"middle\">seconds since the first sample</text>",
+                LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 6);
+    text_format(out,
+                "<text transform=\"translate(13 %.0f) rotate(-90)\" text-anchor=\"middle\">guest minus host, "
+                "&#181;s</text>",
+                middle);
+}
+
 static void add_axes(const struct axes *axes, struct text *out)
 {
-    double step = tick_step(2 * axes->y_max, 6), band = CLOCK_OFFSET_BAND_NS / 1e3;
+    double step = tick_step(2 * axes->y_max, 6);
 
     text_format(out, "<rect class=\"band\" x=\"%.0f\" y=\"%.1f\" width=\"%.0f\" height=\"%.1f\"/>", LEFT,
-                at_y(axes, band), WIDTH - LEFT - RIGHT, at_y(axes, -band) - at_y(axes, band));
+                at_y(axes, BAND_US), WIDTH - LEFT - RIGHT, at_y(axes, -BAND_US) - at_y(axes, BAND_US));
     for (double y = -floor(axes->y_max / step) * step; y <= axes->y_max; y += step) {
         bool zero = fabs(y) < step / 2;
 
         text_format(out, "<line class=\"%s\" x1=\"%.0f\" x2=\"%.0f\" y1=\"%.1f\" y2=\"%.1f\"/>",
                     zero ? "zero" : "axis", LEFT, WIDTH - RIGHT, at_y(axes, y), at_y(axes, y));
-        text_format(out, "<text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%+.3g us</text>", LEFT - 8,
-                    at_y(axes, y) + 4, zero ? 0.0 : y);
+        text_format(out,
+                    zero ? "<text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%g</text>"
+                         : "<text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%+g</text>",
+                    LEFT - 7, at_y(axes, y) + 4, zero ? 0.0 : y);
     }
     step = tick_step(axes->x_max, 8);
     for (double x = 0; x <= axes->x_max * 1.0001; x += step)
-        text_format(out, "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%.3g s</text>", at_x(axes, x),
-                    HEIGHT - 12, x);
+        text_format(out, "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"middle\">%.3g</text>", at_x(axes, x),
+                    HEIGHT - BOTTOM + 17, x);
+    add_titles(out);
 }
 
 static void add_curve(const struct axes *axes, const struct curve *curve, const char *class, struct text *out)
 {
     text_format(out, "<path class=\"p-%s\" d=\"", class);
     for (uint32_t i = 0; i < curve->count; i++)
-        text_format(out, "M%.1f %.1fh0", at_x(axes, curve->x[i]), at_y(axes, curve->y[i]));
+        if (fabs(curve->y[i]) <= axes->y_max)
+            text_format(out, "M%.1f %.1fh0", at_x(axes, curve->x[i]), at_y(axes, curve->y[i]));
     text_add(out, "\"/>");
 }
 
-static void add_caption(const char *class, const char *who, const struct curve *curve, struct text *out)
+static uint32_t points_beyond(const struct curve *curve, const struct axes *axes)
 {
+    uint32_t beyond = 0;
+
+    for (uint32_t i = 0; i < curve->count; i++)
+        beyond += fabs(curve->y[i]) > axes->y_max;
+    return beyond;
+}
+
+static void add_caption(const char *class, const char *who, const struct curve *curve,
+                        const struct axes *axes, struct text *out)
+{
+    uint32_t beyond = points_beyond(curve, axes);
+
+    text_format(out, "<tr><th><i class=\"dot %s\"></i>%s", class, who);
     if (!curve->count) {
-        text_format(out, "<span><b class=\"%s\">%s</b> no samples</span>", class, who);
+        text_add(out, "<td colspan=\"4\">too few samples within a narrow bracket");
         return;
     }
     text_format(
         out,
-        "<span><b class=\"%s\">%s</b> %+.3f ppm &plusmn; %.3f, %.0f ns off the line at most, best bracket %" PRIu64
-        " ns, %u of %u samples</span>",
-        class, who, curve->fit.slope_ppm, curve->fit.slope_error_ppm, curve->fit.residual_ns,
-        curve->fit.best_bracket_ns, curve->fit.used, curve->fit.samples);
+        "<td class=\"n\">%+.3f ppm &plusmn; %.3f<td class=\"n\">%.1f &#181;s<td class=\"n\">%.1f &#181;s"
+        "<td class=\"n\">%u of %u",
+        curve->fit.slope_ppm, curve->fit.slope_error_ppm, curve->fit.residual_ns / 1e3,
+        (double)curve->fit.best_bracket_ns / 1e3, curve->fit.used, curve->fit.samples);
+    if (beyond)
+        text_format(out, ", %u beyond the axis", beyond);
 }
 
 static void add_panel(const struct report *report, unsigned set, unsigned scenario, const struct curve *ours,
                       const struct curve *theirs, struct text *out)
 {
-    struct axes axes = {.x_max = 1e-3, .y_max = CLOCK_OFFSET_BAND_NS / 1e3 * 1.25};
+    struct axes axes = {.x_max = 1e-3, .y_max = BAND_US * 1.25};
 
     axes_include(&axes, ours);
     axes_include(&axes, theirs);
@@ -152,14 +187,11 @@ static void add_panel(const struct report *report, unsigned set, unsigned scenar
     text_escape(out, report->run->scenarios[scenario].name);
     text_add(out, "</b> under <span class=\"m\">");
     text_escape(out, report->run->sets[set].name);
-    text_add(
+    text_format(
         out,
-        "</span> <span class=\"muted\">guest minus host, from the middle of each machine's own offset</span>"
-        "<div class=\"legend\">");
-    add_caption("ours", "ours", ours, out);
-    add_caption("theirs", "reference", theirs, out);
-    text_format(out, "<span>band: %.0f us from a straight line, %.0f ppm</span></div></figcaption>",
-                CLOCK_OFFSET_BAND_NS / 1e3, CLOCK_RATE_BAND_PPM);
+        "</span> <i class=\"swatch\"></i><span class=\"muted\">band: &plusmn;%.0f &#181;s about a straight "
+        "line, %.0f ppm</span></figcaption>",
+        BAND_US, CLOCK_RATE_BAND_PPM);
     text_format(
         out,
         "<svg class=\"plot\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"guest minus host time\">",
@@ -167,27 +199,43 @@ static void add_panel(const struct report *report, unsigned set, unsigned scenar
     add_axes(&axes, out);
     add_curve(&axes, theirs, "theirs", out);
     add_curve(&axes, ours, "ours", out);
-    text_add(out, "</svg></figure>\n");
+    text_add(out,
+             "</svg><table class=\"fits\"><thead><tr><th><th class=\"n\">rate<th class=\"n\">off the line at "
+             "most<th class=\"n\">best bracket<th class=\"n\">samples used</tr></thead><tbody>");
+    add_caption("ours", "ours", ours, &axes, out);
+    add_caption("theirs", "reference", theirs, &axes, out);
+    text_add(out, "</tbody></table></figure>\n");
 }
 
+/* One pair of curves; quiet: only where both machines were, else only where not. Says whether there was a panel. */
+static bool add_pair(const struct report *report, unsigned set, unsigned scenario, bool quiet, bool draw,
+                     struct text *out)
+{
+    const struct program *program = &report->run->scenarios[scenario].program;
+    const struct run_set *s = &report->run->sets[set];
+    struct curve ours, theirs;
+    bool has_ours = curve_take(program, run_transcript(&s->ours, scenario), &ours);
+    bool has_theirs = curve_take(program, run_transcript(&s->theirs, scenario), &theirs);
+    bool is_quiet = has_ours && has_theirs && ours.fit.residual_ns <= CLOCK_OFFSET_BAND_NS &&
+                    theirs.fit.residual_ns <= CLOCK_OFFSET_BAND_NS;
+    bool panel = (has_ours || has_theirs) && is_quiet == quiet;
+
+    if (panel && draw)
+        add_panel(report, set, scenario, &ours, &theirs, out);
+    curve_free(&ours);
+    curve_free(&theirs);
+    return panel;
+}
+
+/* The telling ones first: on a busy host most of a box's samples are noise. */
 static unsigned add_panels(const struct report *report, struct text *out)
 {
     unsigned panels = 0;
 
-    for (unsigned set = 0; set < report->run->set_count; set++)
-        for (unsigned scenario = 0; scenario < report->run->scenario_count; scenario++) {
-            const struct program *program = &report->run->scenarios[scenario].program;
-            struct curve ours, theirs;
-            bool has_ours =
-                curve_take(program, run_transcript(&report->run->sets[set].ours, scenario), &ours);
-            bool has_theirs =
-                curve_take(program, run_transcript(&report->run->sets[set].theirs, scenario), &theirs);
-
-            if ((has_ours || has_theirs) && panels++ < PANELS_MAX)
-                add_panel(report, set, scenario, &ours, &theirs, out);
-            curve_free(&ours);
-            curve_free(&theirs);
-        }
+    for (unsigned pass = 0; pass < 2; pass++)
+        for (unsigned set = 0; set < report->run->set_count; set++)
+            for (unsigned scenario = 0; scenario < report->run->scenario_count; scenario++)
+                panels += add_pair(report, set, scenario, pass == 0, panels < PANELS_MAX, out);
     return panels;
 }
 

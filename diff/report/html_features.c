@@ -66,7 +66,9 @@ static void add_summary_cell(const struct tally *tally, struct text *out)
 
 static void add_summary(const struct report *report, struct text *out)
 {
-    text_add(out, "<div class=\"card scroll\"><table class=\"levels\"><thead><tr><th>feature");
+    text_add(
+        out,
+        "<details class=\"card scroll\"><summary>in numbers</summary><table class=\"levels\"><thead><tr><th>feature");
     for (unsigned level = 0; level < FEATURE_LEVELS; level++)
         text_format(out, "<th>%c %s", letters[level], questions[level]);
     text_add(out, "</tr></thead><tbody>");
@@ -79,7 +81,7 @@ static void add_summary(const struct report *report, struct text *out)
         }
     }
     text_add(out, "</tbody></table><p class=\"muted\">yes: ours | reference, of the flag sets where the "
-                  "reference was asked.</p></div>");
+                  "reference was asked.</p></details>");
 }
 
 static void add_square(enum feature_answer ours, enum feature_answer theirs, unsigned level, struct text *out)

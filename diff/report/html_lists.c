@@ -141,17 +141,18 @@ void html_differences(const struct report *report, struct text *out)
 {
     uint32_t count = report->group_count[VERDICT_DIFFERENT];
 
+    if (!count) { /* the verdict has said it: one line */
+        text_add(
+            out,
+            "<p class=\"card\" id=\"differences\">Every check that could be made gave the same answer on "
+            "both machines, or one whose reason is known.</p>");
+        return;
+    }
     text_format(
         out,
         "<h2 id=\"differences\">Differences<small>%u, folded over flag sets into %u; %u equal checks are not "
-        "shown</small></h2>",
+        "shown</small></h2><div id=\"difference-list\">",
         check_total(&report->counts, VERDICT_DIFFERENT), count, check_total(&report->counts, VERDICT_EQUAL));
-    if (!count)
-        text_add(
-            out,
-            "<p class=\"card\">Every check that could be made gave the same answer on both machines, or one whose "
-            "reason is known.</p>");
-    text_add(out, count ? "<div id=\"difference-list\">" : "<div>");
     for (uint32_t i = 0; i < count && i < DIFFERENCES_MAX; i++)
         add_group(report, &report->groups[VERDICT_DIFFERENT][i], out);
     text_add(out, "</div>");

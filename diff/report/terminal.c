@@ -32,40 +32,37 @@ static void add_plain_all(struct text *out, const char *string)
     add_plain(out, string, strlen(string));
 }
 
+/* Three lines, each within 80 columns unless a value needs more: what, the two answers, where. */
 static void add_row(const struct difference_group *group, bool colours, struct text *out)
 {
     const struct check *check = group->first;
     bool known = check->verdict == VERDICT_KNOWN;
 
-    text_add(out, "  ");
-    text_add(out, paint(colours, known ? "\x1b[33m" : "\x1b[31m"));
-    add_plain(out, known ? "known" : "DIFF", 6);
-    text_add(out, paint(colours, "\x1b[0m"));
-    add_plain(out, check_kind_name(check->kind), 10);
-    text_add(out, " ");
-    add_plain(out, check->kind == CHECK_CPUID || !*check->text ? check->what : check->text, 40);
-    text_add(out, " ours ");
-    add_plain(out, check->ours, 24);
-    text_add(out, " ref ");
-    add_plain(out, check->theirs, 24);
+    text_format(out, "  %s%-7s%s%-10s ", paint(colours, known ? "\x1b[33m" : "\x1b[31m"),
+                known ? "known" : "DIFF", paint(colours, "\x1b[0m"), check_kind_name(check->kind));
+    add_plain(out, check->kind == CHECK_CPUID || !*check->text ? check->what : check->text, 46);
     text_add(out, " ");
     add_plain_all(out, check->rule);
+    text_add(out, "\n         ours ");
+    add_plain_all(out, check->ours);
+    text_add(out, "   reference ");
+    add_plain_all(out, check->theirs);
     if (*check->bits) {
-        text_add(out, "  ");
+        text_add(out, "   ");
         add_plain_all(out, check->bits);
     }
-    if (known) {
-        text_add(out, "  ");
-        add_plain_all(out, check->known);
-    }
-    text_add(out, "\n");
+    text_add(out, "\n         ");
     text_add(out, paint(colours, "\x1b[2m"));
-    text_add(out, "        in ");
+    text_add(out, *check->scenario ? "in " : "");
     add_plain_all(out, check->scenario);
-    text_add(out, " under ");
+    text_add(out, *check->scenario ? " under " : "under ");
     add_plain_all(out, check->flags);
     if (group->count > 1)
-        text_format(out, " and %u more flag sets", group->count - 1);
+        text_format(out, " and %u more flag set%s", group->count - 1, group->count == 2 ? "" : "s");
+    if (known) {
+        text_add(out, ", known: ");
+        add_plain_all(out, check->known);
+    }
     text_add(out, paint(colours, "\x1b[0m"));
     text_add(out, "\n");
 }
@@ -144,10 +141,11 @@ void report_terminal(const struct report *report, bool colours, struct text *out
 {
     uint32_t different = check_total(&report->counts, VERDICT_DIFFERENT);
 
-    text_format(out, "paravane %s  vs  ", report->run->version);
+    text_format(out, "paravane %s against ", report->run->version);
     report_reference_title(report, out);
-    text_format(out, "    %u flag sets, %u scenarios, %zu checks\n", report->run->set_count,
-                report->run->scenario_count, report->checks.count);
+    text_format(out, "\n%u flag set%s, %u scenario%s, %zu checks\n", report->run->set_count,
+                report->run->set_count == 1 ? "" : "s", report->run->scenario_count,
+                report->run->scenario_count == 1 ? "" : "s", report->checks.count);
     text_format(out, "%s  DIFFERENT  %u%s     known %u     equal %u     not compared %u\n\n",
                 paint(colours, different ? "\x1b[1;31m" : "\x1b[1;32m"), different, paint(colours, "\x1b[0m"),
                 check_total(&report->counts, VERDICT_KNOWN), check_total(&report->counts, VERDICT_EQUAL),
