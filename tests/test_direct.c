@@ -601,13 +601,37 @@ Test(direct, the_dirty_log_holds_what_was_written_since_it_was_cleared)
 Test(direct, MSI_2_and_init_and_sipi_come_from_the_host)
 {
     static const uint8_t events[][2] = {{0x41, 0}};
-    struct run run = run_text("paravane 1\nvcpus 2\n@1 apic-write APIC_SPIV 0x1ff\n@1 sti\n"
-                              "!msi 0xfee01000 0x41\n@1 eoi\n!init 1\n@1 pause\n!sipi 1 8\n@1 pause\n!init 7\n");
+    struct run run =
+        run_text("paravane 1\nvcpus 2\n@1 apic-write APIC_SPIV 0x1ff\n@1 sti\n"
+                 "!msi 0xfee01000 0x41\n@1 eoi\n!init 1\n@1 pause\n!sipi 1 8\n@1 pause\n!init 7\n");
 
     expect_host(&run, 2, 0);
     expect_events(&run, 1, 1, events);
     cr_expect(eq(int, run.t.outcomes[5].status, OUTCOME_TIMEOUT));
     expect_ok(&run, 7, 0);
     expect_host(&run, 8, EINVAL);
+    run_free(&run);
+}
+
+Test(direct, SAV_5_migration_keeps_what_qemu_carries_and_SAV_3_enables_again)
+{
+    static const uint8_t events[][2] = {{0xf3, 0}, {0xf3, 0}};
+    struct run run =
+        run_text("paravane 1\nvcpus 2\nfeatures kvmclock kvm-asyncpf kvm-asyncpf-int kvm-steal-time\n" APIC_ON
+                 "wrmsr MSR_KVM_SYSTEM_TIME_NEW ram+1\nwrmsr MSR_KVM_STEAL_TIME ram+0x1001\n"
+                 "wrmsr MSR_KVM_ASYNC_PF_INT 0xf3\nwrmsr MSR_KVM_ASYNC_PF_EN ram+0x49\neoi\n"
+                 "store32 ram+0x44 0\nvmmcall KVM_HC_KICK_CPU 0 1\n!advance 3s\n!migrate\n"
+                 "rdmsr MSR_KVM_STEAL_TIME\nrdmsr MSR_KVM_ASYNC_PF_EN\nload32 ram+0x44\n"
+                 "load8 ram+29\nload64 ram+16\n@1 hlt\n");
+    uint64_t ram = PROBE_RAM_BASE;
+
+    expect_host(&run, 10, 0);
+    expect_ok(&run, 11, ram + 0x1001);
+    expect_ok(&run, 12, ram + 0x49);
+    expect_ok(&run, 13, 0xffffffff);
+    expect_ok(&run, 14, 3); /* GUEST_STOPPED */
+    expect_ok(&run, 15, 2999999999); /* it stood still; SAV-6 rounds */
+    cr_expect(eq(int, run.t.outcomes[16].status, OUTCOME_TIMEOUT)); /* the kick was lost (SAV-5) */
+    expect_events(&run, 0, 2, events);
     run_free(&run);
 }

@@ -565,10 +565,7 @@ Test(probe_soft, x2apic_actions_use_the_msrs)
     x2apic_actions_use_the_msrs(MACHINE_SOFT);
 }
 
-Test(probe_tcg, migration_keeps_what_the_guest_sees)
-{
-    migration_keeps_what_the_guest_sees(MACHINE_QEMU_TCG);
-}
+ON_BOTH(migration_keeps_what_the_guest_sees)
 
 /* QEMU has no command for these. */
 Test(probe_tcg, what_qemu_cannot_do_is_not_compared)

@@ -13,6 +13,7 @@
 #include "diff/program/host_act.h"
 #include "vmm/backend/soft.h"
 #include "vmm/board/kvmclock_device.h"
+#include "vmm/board/migrate.h"
 #include "vmm/board/msi.h"
 #include "vmm/cpuid/build.h"
 #include "vmm/pv/lifecycle.h"
@@ -166,6 +167,25 @@ static int save_restore(struct soft_vm *sv)
     return err;
 }
 
+/* Into this very VM, made anew: to the guest it is another one. */
+static int migrate(struct soft_vm *sv)
+{
+    struct migration *migration;
+    char message[160];
+    int err = board_migrate_save(&sv->vm, &sv->clock_device, &migration);
+
+    if (err)
+        return err;
+    vm_renew(&sv->vm);
+    err = board_migrate_load(migration, &sv->vm, &sv->clock_device, message);
+    board_migrate_free(migration);
+    soft_flush(sv->soft);
+    sv->host.ram = memory_slot(&sv->vm.memory, 0)->host;
+    if (!err && !sv->paused)
+        kvmclock_device_running(&sv->clock_device, &sv->vm);
+    return err ? -EIO : 0;
+}
+
 static int host_action(void *ctx, const struct action *action, struct outcome *outcome)
 {
     struct soft_vm *sv = ctx;
@@ -181,6 +201,8 @@ static int host_action(void *ctx, const struct action *action, struct outcome *o
         return 0;
     case OP_SAVE_RESTORE:
         return save_restore(sv);
+    case OP_MIGRATE:
+        return migrate(sv);
     case OP_DESCHEDULE:
         return deschedule(sv, action);
     default:

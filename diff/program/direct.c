@@ -6,6 +6,7 @@
 #include "diff/program/direct_guest.h"
 #include "diff/program/host_act.h"
 #include "vmm/apic/lapic.h"
+#include "vmm/board/migrate.h"
 #include "vmm/board/msi.h"
 #include "vmm/pv/intercept.h"
 #include "vmm/pv/msr.h"
@@ -55,6 +56,7 @@ static void program_start(struct direct_machine *m)
     m->index = UINT32_MAX; /* the first step makes it 0 */
     m->hangs = 0;
     m->paused = m->reshaped = m->guest_ran = false;
+    m->clock_device = (struct kvmclock_device){.valid = false};
     m->wake_count = 0;
     memset(m->event_count, 0, sizeof(m->event_count));
 }
@@ -390,26 +392,36 @@ static void system_reset(struct direct_machine *m)
     shell_start(m);
 }
 
-/* QEMU's kvmclock device: the clock stands while stopped, and each guest is told (C3 to C5, QMU-9). */
 static void pause_vm(struct direct_machine *m)
 {
-    if (m->paused)
-        return;
-    vm_get_clock(&m->vm, &m->paused_clock);
-    m->paused_clock.flags = 0;
+    if (!m->paused)
+        kvmclock_device_stopped(&m->clock_device, &m->vm);
     m->paused = true;
 }
 
-static int resume_vm(struct direct_machine *m)
+static void resume_vm(struct direct_machine *m)
 {
-    int err;
-
-    if (!m->paused)
-        return 0;
+    if (m->paused)
+        kvmclock_device_running(&m->clock_device, &m->vm);
     m->paused = false;
-    err = vm_set_clock(&m->vm, &m->paused_clock);
-    for (unsigned i = 0; i < m->config.vcpus; i++)
-        vcpu_kvmclock_ctrl(&m->vm.vcpus[i]); /* -EINVAL: has no clock, as QEMU ignores it */
+}
+
+/* Into this very VM, made anew. Where QEMU would end itself, nothing but a reset helps. */
+static int migrate(struct direct_machine *m)
+{
+    struct migration *migration;
+    char message[160];
+    int err = board_migrate_save(&m->vm, &m->clock_device, &migration);
+
+    if (err)
+        return err;
+    vm_renew(&m->vm);
+    err = board_migrate_load(migration, &m->vm, &m->clock_device, message);
+    board_migrate_free(migration);
+    if (!m->paused)
+        kvmclock_device_running(&m->clock_device, &m->vm);
+    if (err)
+        system_reset(m);
     return err;
 }
 
@@ -453,10 +465,13 @@ static void host_action(struct direct_machine *m, const struct action *action, s
         pause_vm(m);
         break;
     case OP_RESUME_VM:
-        err = resume_vm(m);
+        resume_vm(m);
         break;
     case OP_RESET:
         system_reset(m);
+        break;
+    case OP_MIGRATE:
+        err = migrate(m);
         break;
     case OP_SAVE_RESTORE:
         err = save_restore(m);

@@ -11,6 +11,7 @@
 #include "diff/machine/transcript.h"
 #include "diff/probe/mailbox.h"
 #include "diff/program/program.h"
+#include "vmm/board/kvmclock_device.h"
 #include "vmm/core/vm.h"
 #include "vmm/pv/lifecycle.h"
 
@@ -51,7 +52,7 @@ struct direct_machine {
     bool guest_ran; /* CPUID is fixed from here on (CPU-9) */
     bool
         reshaped; /* slots, dirty logs or CPUID are no longer what the configuration says: renew builds anew */
-    struct clock_data paused_clock;
+    struct kvmclock_device clock_device; /* QEMU's: what stop, cont and migration do to the clock */
     struct direct_vcpu vcpus[PROGRAM_VCPUS_MAX];
     uint32_t window[PROBE_WINDOW_PAGES]; /* page table entries that OP_MAP made */
     unsigned wake_count;                 /* actions of earlier steps that ended in the last one */
