@@ -36,6 +36,8 @@ static void check_outcome(const struct cpu_flags *flags)
 static void check_words(const struct cpu_flags *flags)
 {
     for (unsigned word = 0; word < FEATURE_WORDS; word++) {
+        if (!(flags->on[word] | flags->touched[word]))
+            continue; /* most words; asking for their names would cost more than the parser */
         if (flags->on[word] & ~flags->touched[word])
             fuzz_fail("FLAGS-6", "word %u has bits on that no item touched: %#llx", word,
                       (unsigned long long)(flags->on[word] & ~flags->touched[word]));
