@@ -157,6 +157,7 @@ int main(int argc, char **argv)
     char why[240];
     unsigned found = 0, cases = 0;
 
+    setvbuf(stdout, NULL, _IOLBF, 0);
     if (machine_open(&machine, MACHINE_QEMU_TCG, NEED_CPUID | NEED_SMP, NULL, NULL, why)) {
         fprintf(stderr, "check_models: %s\n", why);
         return 3;
