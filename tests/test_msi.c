@@ -40,7 +40,7 @@ static unsigned holders(struct fake_vm *f, uint8_t vector)
 
 /* The vectors of section 15, and the edges of the rule. */
 #define ADDRESS_CASE(name, from, to)                                                                         \
-    Test(msi, MSI_5_##name)                                                                                  \
+    Test(msi, MSI_5_and_K11_##name)                                                                          \
     {                                                                                                        \
         FAKE_VM(f);                                                                                          \
         create(&f, 1, NULL, EXT_DEST_ID);                                                                    \
@@ -64,6 +64,15 @@ Test(msi, MSI_5_vcpu_0_decides)
     create(&f, 2, NULL, 0);
     f.vm.vcpus[1].pv_features = EXT_DEST_ID;
     cr_assert(eq(u64, board_msi_address(&f.vm, 0xfee00020), 0xfee00020));
+}
+
+Test(msi, MSI_1_the_kernel_does_not_look_at_the_extended_id)
+{
+    FAKE_VM(f);
+    struct lapic_message m;
+    create(&f, 1, NULL, EXT_DEST_ID);
+    cr_assert(eq(int, msi_decode(&f.vm, 0xfee34fe0, 0x90, &m), 0));
+    cr_assert(eq(u32, m.destination, 0x34));
 }
 
 Test(msi, MSI_2_fields_of_address_and_data)
