@@ -112,7 +112,7 @@ function outcome_of(id) {
 function paint(text, code) { return colour ? "\033[" code "m" text "\033[0m" : text }
 
 function row(id, result, count, also, words,    code) {
-    code = result == "FAILED" || result == "no test" ? 31 : result == "passed" ? 32 : 33
+    code = result == "passed" ? 32 : result == "skipped" ? 33 : result == "FAILED" ? 31 : 1
     printf "%-8s %s %5s  %-19s %s\n", id, paint(sprintf("%-7s", result), code), count, also, words
 }
 
