@@ -330,6 +330,7 @@ static int go_on(struct run *run, uint64_t limit)
         idle_rounds = stop.reason == STOP_IDLE ? idle_rounds + 1 : 0;
         switch (stop.reason) {
         case STOP_BUDGET:
+        case STOP_HYPERCALL: /* never here: this machine does not ask to be asked (GPA-1) */
             break;
         case STOP_IDLE:
             if (idle_rounds > IDLE_ROUNDS)

@@ -61,6 +61,15 @@ void soft_flush(struct soft *soft)
             cpu_tlb_flush(soft->cpus[n]);
 }
 
+/* Ends the hypercall that the VMM has answered. False: shut down. */
+static bool finish_answered(struct cpu *cpu, struct vcpu *vcpu)
+{
+    if (!vcpu->hypercall.answered)
+        return true;
+    vcpu->hypercall.answered = false;
+    return cpu_finish(cpu, HYPERCALL_LENGTH);
+}
+
 /* What waits at this boundary, most urgent first. False: shut down. */
 static bool deliver_events(struct cpu *cpu, struct vcpu *vcpu)
 {
@@ -94,7 +103,7 @@ static bool vcpu_step(struct soft *soft, struct vcpu *vcpu, uint64_t budget, uin
 {
     struct cpu *cpu = soft->cpus[vcpu->id];
     struct cpu_exit exit;
-    bool alive = deliver_events(cpu, vcpu), was_paging;
+    bool alive = finish_answered(cpu, vcpu) && deliver_events(cpu, vcpu), was_paging;
 
     *executed = 0;
     if (alive) {
@@ -120,6 +129,10 @@ static bool vcpu_step(struct soft *soft, struct vcpu *vcpu, uint64_t budget, uin
     if (!alive) {
         stop_at(stop, STOP_SHUTDOWN, vcpu);
         snprintf(stop->text, sizeof(stop->text), "triple fault");
+        return false;
+    }
+    if (vcpu->hold & HOLD_EXIT) {
+        stop_at(stop, STOP_HYPERCALL, vcpu);
         return false;
     }
     if (soft->stop_requested) {

@@ -11,6 +11,7 @@ enum stop_reason {
     STOP_IDLE,          /* every vCPU is halted or waits for SIPI, and nothing is pending: see wake_ns */
     STOP_SHUTDOWN,      /* triple fault of vcpu_id */
     STOP_UNIMPLEMENTED, /* vcpu_id met an instruction that the interpreter lacks: text names it, bytes and rip */
+    STOP_HYPERCALL,     /* vcpu_id asks the VMM (vcpu->hypercall): vcpu_answer_hypercall(), then run on */
     STOP_REQUESTED,     /* soft_request_stop() by a device; code holds */
 };
 struct stop {

@@ -38,6 +38,8 @@ static bool handle_hypercall(struct cpu *cpu, struct vcpu *vcpu, const struct cp
     case HC_REWRITE: /* runs again at the same RIP, as the native form */
         trap = cpu_patch(cpu, hypercall_bytes[vcpu->vm->config.native], 3);
         return !trapped(trap) || cpu_deliver(cpu, EVENT_EXCEPTION, trap);
+    case HC_EXIT:
+        return true;
     default:
         return cpu_deliver(cpu, EVENT_EXCEPTION, trap);
     }

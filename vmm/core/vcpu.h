@@ -113,6 +113,12 @@ enum apf_outcome {
     APF_FAULT,   /* *trap is to be delivered instead of the access */
     APF_HALT,    /* the vCPU halts (HOLD_APF) and does the access again when it runs next */
 };
+/* What a guest asked of the VMM by a hypercall; it stands at that instruction until the answer (HOLD_EXIT). GPA-4 */
+struct hypercall_exit {
+    uint64_t nr, args[3];
+    bool wide;     /* 64-bit form */
+    bool answered; /* RAX holds the answer; RIP is still to be advanced */
+};
 struct pv_eoi {
     uint64_t msr;
     bool pending;
@@ -182,6 +188,7 @@ struct vcpu {
     struct apf_fault apf_faults[APF_FAULTS];
     struct pv_eoi eoi;
     struct poll_control poll;
+    struct hypercall_exit hypercall;
     struct lapic apic;
     struct area areas[AREA_KINDS]; /* the per-vCPU ones; VM-wide ones are in struct vm */
     uint32_t tlb_flushes; /* guest-TLB flushes served so far; an interpreter flushes when it changes */

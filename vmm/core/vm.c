@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define EXIT_HYPERCALLS_KNOWN (1ull << 12) /* KVM_HC_MAP_GPA_RANGE (GPA-2) */
+
 static bool config_valid(const struct vm_config *config, const struct env *env)
 {
     return config->vcpus >= 1 && config->vcpus <= VM_VCPUS_MAX && config->irqchip <= IRQCHIP_SPLIT &&
-           config->native <= HC_VMMCALL && config->version <= KVM_6_1 && env->tsc && env->now_ns &&
+           config->native <= HC_VMMCALL && config->version <= KVM_6_1 &&
+           !(config->exit_hypercalls & ~EXIT_HYPERCALLS_KNOWN) && env->tsc && env->now_ns &&
            env->realtime_ns && env->run_delay_ns && env->tsc_khz;
 }
 

@@ -26,6 +26,8 @@ struct vm_config {
     bool sched_info;          /* host measures run delay (STL-2) */
     bool hlt_in_guest;        /* KVM_X86_DISABLE_EXITS_HLT: HLT does not exit (CPU-8, UNH-11) */
     enum kvm_version version;
+    uint64_t
+        exit_hypercalls; /* KVM_CAP_EXIT_HYPERCALL: a bit per number that the VMM answers itself (GPA-1) */
 };
 #define VM_VCPUS_MAX 1024
 

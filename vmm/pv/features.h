@@ -43,6 +43,7 @@ int64_t hc_kick_cpu(struct vcpu *vcpu, const uint64_t args[4], bool wide);
 int64_t hc_send_ipi(struct vcpu *vcpu, const uint64_t args[4], bool wide);
 void sched_yield_to(struct vcpu *from, const struct vcpu *target);
 int64_t hc_sched_yield(struct vcpu *vcpu, const uint64_t args[4], bool wide);
+int64_t hc_map_gpa_range(struct vcpu *vcpu, const uint64_t args[4], bool wide);
 int64_t hc_clock_pairing(struct vcpu *vcpu, const uint64_t args[4], bool wide);
 
 /* The guest's translations of this vCPU are stale: an interpreter drops them before the next instruction (TLB-2). */

@@ -52,6 +52,21 @@ int64_t hc_send_ipi(struct vcpu *vcpu, const uint64_t args[4], bool wide)
            send_window(vm, args[1], min + width, (uint32_t)args[3]);
 }
 
+/* GPA-1 .. GPA-4: the VMM answers, if it said that it would. */
+int64_t hc_map_gpa_range(struct vcpu *vcpu, const uint64_t args[4], bool wide)
+{
+    uint64_t page = args[0] / GPA_PAGE_SIZE, pages = args[1];
+
+    if (!(vcpu->vm->config.exit_hypercalls >> KVM_HC_MAP_GPA_RANGE & 1))
+        return -KVM_ENOSYS;
+    if (args[0] % GPA_PAGE_SIZE || page + pages <= page)
+        return -KVM_EINVAL;
+    vcpu->hypercall = (struct hypercall_exit){
+        .nr = KVM_HC_MAP_GPA_RANGE, .args = {args[0], args[1], args[2]}, .wide = wide};
+    vcpu->hold |= HOLD_EXIT;
+    return 0;
+}
+
 int64_t hc_clock_pairing(struct vcpu *vcpu, const uint64_t args[4], bool wide)
 {
     struct vm *vm = vcpu->vm;

@@ -26,8 +26,7 @@ const struct hypercall hypercalls[] = {
     {KVM_HC_CLOCK_PAIRING, "KVM_HC_CLOCK_PAIRING", HC_UNGATED, true, hc_clock_pairing},
     {KVM_HC_SEND_IPI, "KVM_HC_SEND_IPI", KVM_FEATURE_PV_SEND_IPI, true, hc_send_ipi},
     {KVM_HC_SCHED_YIELD, "KVM_HC_SCHED_YIELD", KVM_FEATURE_PV_SCHED_YIELD, true, hc_sched_yield},
-    /* KVM_CAP_EXIT_HYPERCALL is off, as under QEMU 7.2 (GPA-1). */
-    {KVM_HC_MAP_GPA_RANGE, "KVM_HC_MAP_GPA_RANGE", HC_UNGATED, true, hc_refused},
+    {KVM_HC_MAP_GPA_RANGE, "KVM_HC_MAP_GPA_RANGE", HC_UNGATED, true, hc_map_gpa_range},
 };
 const unsigned hypercall_count = sizeof(hypercalls) / sizeof(hypercalls[0]);
 
@@ -77,12 +76,23 @@ enum hc_outcome intercept_hypercall(struct vcpu *vcpu, enum hc_insn insn, struct
     uint64_t *gpr = vcpu->regs.gpr;
     bool wide = vcpu_64bit(vcpu);
     uint64_t width = wide ? ~0ull : 0xffffffffull; /* compatibility mode is not wide (KB-28) */
+    int64_t answer;
     uint64_t args[4] = {gpr[RBX] & width, gpr[RCX] & width, gpr[RDX] & width, gpr[RSI] & width};
 
     *trap = NO_TRAP;
     vcpu_exit(vcpu);
     if (insn != vcpu->vm->config.native)
         return foreign(vcpu, insn, trap);
-    gpr[RAX] = (uint64_t)dispatch(vcpu, gpr[RAX] & width, args, wide) & width;
+    answer = dispatch(vcpu, gpr[RAX] & width, args, wide);
+    if (vcpu->hold & HOLD_EXIT)
+        return HC_EXIT;
+    gpr[RAX] = (uint64_t)answer & width;
     return HC_DONE;
+}
+
+void vcpu_answer_hypercall(struct vcpu *vcpu, uint64_t answer)
+{
+    vcpu->regs.gpr[RAX] = vcpu->hypercall.wide ? answer : (uint32_t)answer;
+    vcpu->hypercall.answered = true;
+    vcpu->hold &= ~(uint8_t)HOLD_EXIT;
 }

@@ -25,6 +25,7 @@ static void power_on(struct vcpu *vcpu)
     vcpu->apf = (struct async_pf){.next_id = 1};
     vcpu->eoi = (struct pv_eoi){0};
     vcpu->poll = (struct poll_control){.msr = 1};
+    vcpu->hypercall = (struct hypercall_exit){0};
     for (int kind = 0; kind < AREA_KINDS; kind++)
         area_unregister(&vcpu->areas[kind]);
     vcpu_regs_reset(vcpu);
@@ -65,6 +66,7 @@ static void system_reset(struct vcpu *vcpu)
 {
     vcpu_exit(vcpu);
     vcpu->hold &= HOLD_DESCHEDULED;
+    vcpu->hypercall.answered = false;
     for (unsigned i = 0; i < pv_msr_count; i++)
         if (vcpu_qemu_keeps(vcpu, &pv_msrs[i]))
             vcpu_wrmsr(vcpu, pv_msrs[i].index, pv_msrs[i].at_create, ORIGIN_VMM);
@@ -117,6 +119,7 @@ void vcpu_init(struct vcpu *vcpu)
             pv_msrs[i].at_init(vcpu);
     vcpu->injected = NO_TRAP;
     vcpu->hold &= HOLD_DESCHEDULED;
+    vcpu->hypercall.answered = false;
     regs_at_init(vcpu);
     lapic_reset(vcpu, true);
     vcpu_flush_guest_tlb(vcpu);
