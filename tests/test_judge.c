@@ -350,7 +350,44 @@ Test(judge, CPU_10_a_feature_leaf_without_the_signature_advertises_nothing)
     facts = (struct feature_facts){0};
     features_observe(&f.judged, &f.ours, &facts);
     cr_assert(eq(int, feature_answer(&facts, 3, LEVEL_ADVERTISED, true), ANSWER_YES));
-    cr_assert(eq(int, feature_answer(&facts, 4, LEVEL_EFFECTIVE, true), ANSWER_NOT_IMPLEMENTED));
+    cr_assert(eq(int, feature_answer(&facts, 6, LEVEL_EFFECTIVE, true), ANSWER_NOT_TRIED));
+    cr_assert(eq(int, feature_answer(&facts, 7, LEVEL_EFFECTIVE, true), ANSWER_INVISIBLE));
+    fixture_free(&f);
+}
+
+Test(judge, APF_6_a_token_in_the_area_is_the_effect)
+{
+    struct fixture f;
+    struct feature_facts none = {0}, some = {0};
+    uint32_t dump;
+
+    fixture_init(&f, "wrmsr MSR_KVM_ASYNC_PF_EN ram+0x49\ndump ram+0x40 8");
+    dump = fixture_action(&f, OP_DUMP, 0);
+    f.ours.outcomes[dump].data_len = 8;
+    features_observe(&f.judged, &f.ours, &none);
+    cr_assert(eq(int, feature_answer(&none, 2, LEVEL_EFFECTIVE, false), ANSWER_NO));
+    f.ours.outcomes[dump].data[7] = 0xff;
+    features_observe(&f.judged, &f.ours, &some);
+    cr_assert(eq(int, feature_answer(&some, 2, LEVEL_EFFECTIVE, false), ANSWER_YES));
+    fixture_free(&f);
+}
+
+Test(judge, EOI_4_a_handler_that_finds_the_bit_set_is_the_effect)
+{
+    struct fixture f;
+    struct feature_facts none = {0}, some = {0};
+    struct probe_event *event = calloc(1, sizeof(*event));
+
+    fixture_init(&f, "wrmsr MSR_KVM_PV_EOI_EN ram+0x41\non-interrupt ram+0x40\nipi 0 0x51");
+    *event = (struct probe_event){.after = fixture_action(&f, OP_IPI, 0), .vector = 0x51, .watched = 1};
+    free(f.ours.events[0]);
+    f.ours.events[0] = event;
+    f.ours.event_count[0] = 1;
+    features_observe(&f.judged, &f.ours, &none);
+    cr_assert(eq(int, feature_answer(&none, 4, LEVEL_EFFECTIVE, false), ANSWER_NO));
+    event->byte = 1;
+    features_observe(&f.judged, &f.ours, &some);
+    cr_assert(eq(int, feature_answer(&some, 4, LEVEL_EFFECTIVE, false), ANSWER_YES));
     fixture_free(&f);
 }
 

@@ -10,17 +10,17 @@ const char *const feature_level_names[FEATURE_LEVELS] = {"advertised", "accepted
 const struct pv_feature pv_features[PV_FEATURES] = {
     {"kvmclock", BIT(0) | BIT(3), 0, {0x11, 0x12, 0x4b564d00, 0x4b564d01}, 0, EFFECT_CLOCK},
     {"kvm-nopiodelay", BIT(1), 0, {0}, 0, EFFECT_INVISIBLE},
-    {"kvm-asyncpf", BIT(4), 0, {0x4b564d02}, 0, EFFECT_NOT_IMPLEMENTED},
+    {"kvm-asyncpf", BIT(4), 0, {0x4b564d02}, 0, EFFECT_APF},
     {"kvm-steal-time", BIT(5), 0, {0x4b564d03}, 0, EFFECT_STEAL},
-    {"kvm-pv-eoi", BIT(6), 0, {0x4b564d04}, 0, EFFECT_NOT_IMPLEMENTED},
+    {"kvm-pv-eoi", BIT(6), 0, {0x4b564d04}, 0, EFFECT_EOI},
     {"kvm-pv-unhalt", BIT(7), 0, {0}, 5, EFFECT_UNHALT},
-    {"kvm-pv-tlb-flush", BIT(9), 0, {0}, 0, EFFECT_NOT_IMPLEMENTED},
-    {"kvm-asyncpf-vmexit", BIT(10), 0, {0}, 0, EFFECT_NOT_IMPLEMENTED},
+    {"kvm-pv-tlb-flush", BIT(9), 0, {0}, 0, EFFECT_HOST},
+    {"kvm-asyncpf-vmexit", BIT(10), 0, {0}, 0, EFFECT_INVISIBLE}, /* but in nested guests: APV-4 */
     {"kvm-pv-ipi", BIT(11), 0, {0}, 10, EFFECT_IPI},
     {"kvm-poll-control", BIT(12), 0, {0x4b564d05}, 0, EFFECT_INVISIBLE},
     {"kvm-pv-sched-yield", BIT(13), 0, {0}, 11, EFFECT_INVISIBLE},
     {"kvm-asyncpf-int", BIT(14), 0, {0x4b564d06, 0x4b564d07}, 0, EFFECT_APF_INT},
-    {"kvm-msi-ext-dest-id", BIT(15), 0, {0}, 0, EFFECT_NOT_IMPLEMENTED},
+    {"kvm-msi-ext-dest-id", BIT(15), 0, {0}, 0, EFFECT_HOST},
     {"kvmclock-stable-bit", BIT(24), 0, {0}, 0, EFFECT_STABLE},
     {"kvm-hint-dedicated", 0, BIT(0), {0}, 0, EFFECT_INVISIBLE},
 };
@@ -111,19 +111,41 @@ static bool vector_arrived(const struct observation *o, uint8_t vector)
     return false;
 }
 
-/* The version of a steal record lies in a dump: has it moved from zero? */
-static void observe_steal(struct observation *o, uint32_t index, const struct action *action,
-                          const struct outcome *outcome)
+/* A record whose whole lies in a dump: has the word that the host moves left zero? */
+static void observe_dump(struct observation *o, uint32_t index, const struct action *action,
+                         const struct outcome *outcome)
+{
+    static const struct {
+        uint8_t kind, word, effect;
+    } words[] = {{RECORD_STEAL, 8, EFFECT_STEAL}, {RECORD_APF, 4, EFFECT_APF}};
+    struct record_area area;
+    uint64_t gpa = operand_address(&action->args[0]);
+    uint32_t value;
+
+    if (!record_at(o->judged, index, gpa, &area) || area.gpa != gpa)
+        return;
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (area.kind != words[i].kind || outcome->data_len < words[i].word + sizeof(value))
+            continue;
+        memcpy(&value, outcome->data + words[i].word, sizeof(value));
+        effect(o, (enum feature_effect)words[i].effect, value != 0);
+    }
+}
+
+/* A handler that looks at the vCPU's PV EOI word, and what it found there. */
+static void observe_handler(struct observation *o, uint32_t index, const struct action *action)
 {
     struct record_area area;
     uint64_t gpa = operand_address(&action->args[0]);
-    uint32_t version;
 
-    if (outcome->data_len < 12 || !record_at(o->judged, index, gpa, &area) || area.kind != RECORD_STEAL ||
-        area.gpa != gpa)
+    if (!record_at(o->judged, index, gpa, &area) || area.kind != RECORD_EOI || area.gpa != gpa)
         return;
-    memcpy(&version, outcome->data + 8, sizeof(version));
-    effect(o, EFFECT_STEAL, version != 0);
+    for (uint32_t i = 0; i < o->transcript->event_count[action->vcpu]; i++) {
+        const struct probe_event *event = &o->transcript->events[action->vcpu][i];
+
+        if (event->watched && event->after > index)
+            effect(o, EFFECT_EOI, event->byte & 1);
+    }
 }
 
 static bool is_cpl0(const struct action *action)
@@ -147,7 +169,9 @@ static void observe_action(struct observation *o, uint32_t index)
     if (outcome->status != OUTCOME_OK)
         return;
     if (action->op == OP_DUMP)
-        observe_steal(o, index, action, outcome);
+        observe_dump(o, index, action, outcome);
+    if (action->op == OP_ON_INTERRUPT)
+        observe_handler(o, index, action);
     if (action->op == OP_WRMSR && action->args[0].value == MSR_APF_INT && action->args[1].value >= 32)
         effect(o, EFFECT_APF_INT, vector_arrived(o, (uint8_t)action->args[1].value));
     if ((action->op == OP_VMCALL || action->op == OP_VMMCALL) && action->args[0].value == HC_SEND_IPI &&
@@ -194,8 +218,8 @@ enum feature_answer feature_answer(const struct feature_facts *facts, unsigned f
     case LEVEL_ACCEPTED:
         return has_door ? yes_no(facts->of[feature].tries, facts->of[feature].served) : ANSWER_INVISIBLE;
     case LEVEL_EFFECTIVE:
-        if (row->effect == EFFECT_INVISIBLE || row->effect == EFFECT_NOT_IMPLEMENTED)
-            return row->effect == EFFECT_INVISIBLE ? ANSWER_INVISIBLE : ANSWER_NOT_IMPLEMENTED;
+        if (row->effect == EFFECT_INVISIBLE)
+            return ANSWER_INVISIBLE;
         return yes_no(facts->of[feature].effect_tried, facts->of[feature].effect_seen);
     case LEVEL_CLOSED:
         if (!has_door)

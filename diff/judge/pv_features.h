@@ -18,17 +18,18 @@ enum feature_answer {
     ANSWER_NOT_TRIED, /* no program of this run asks */
     ANSWER_NO,
     ANSWER_YES,
-    ANSWER_INVISIBLE,       /* by design nothing that a guest could see */
-    ANSWER_NOT_IMPLEMENTED, /* our side does not build this effect yet: never made up */
+    ANSWER_INVISIBLE, /* by design nothing that a guest could see */
 };
 
 enum feature_effect {
     EFFECT_INVISIBLE,
-    EFFECT_NOT_IMPLEMENTED,
+    EFFECT_HOST, /* takes a host that does something at the right moment: a scenario cannot ask QEMU for it */
     EFFECT_CLOCK,   /* a sampled record has a multiplier */
     EFFECT_STABLE,  /* and the stable flag */
     EFFECT_STEAL,   /* the record's version moved */
+    EFFECT_APF,     /* a token appeared in the area */
     EFFECT_APF_INT, /* the chosen vector arrived */
+    EFFECT_EOI,     /* a handler found the bit set */
     EFFECT_IPI,     /* the sent vector arrived */
     EFFECT_UNHALT,  /* a halt ended without an interrupt */
 };

@@ -14,7 +14,7 @@ static enum feature_answer answer_of(const struct report *report, const struct f
 }
 
 struct tally {
-    unsigned yes[2], no[2], differ, invisible, missing; /* [0] ours, [1] reference */
+    unsigned yes[2], no[2], differ, invisible; /* [0] ours, [1] reference */
 };
 
 static bool decided(enum feature_answer answer)
@@ -36,7 +36,6 @@ static struct tally tally_feature(const struct report *report, unsigned feature,
         tally.no[1] += theirs == ANSWER_NO;
         tally.differ += decided(ours) && decided(theirs) && ours != theirs;
         tally.invisible += ours == ANSWER_INVISIBLE;
-        tally.missing += ours == ANSWER_NOT_IMPLEMENTED;
     }
     return tally;
 }
@@ -47,10 +46,6 @@ static void add_summary_cell(const struct tally *tally, struct text *out)
 
     if (tally->invisible) {
         text_add(out, "<td class=\"muted\">nothing to see");
-        return;
-    }
-    if (tally->missing) {
-        text_add(out, "<td class=\"muted\">not implemented");
         return;
     }
     if (!tried && !(tally->yes[0] + tally->no[0])) {

@@ -168,7 +168,7 @@ static void add_not_compared(const struct report *report, cJSON *root)
 
 static const char *answer_word(enum feature_answer answer)
 {
-    static const char *const words[] = {"not tried", "no", "yes", "invisible", "not implemented"};
+    static const char *const words[] = {"not tried", "no", "yes", "invisible"};
 
     return words[answer];
 }

@@ -19,14 +19,14 @@ static int64_t hc_refused(struct vcpu *vcpu, const uint64_t args[4], bool wide)
 }
 
 const struct hypercall hypercalls[] = {
-    {KVM_HC_VAPIC_POLL_IRQ, "KVM_HC_VAPIC_POLL_IRQ", HC_UNGATED, true, hc_nothing},
-    {KVM_HC_MMU_OP, "KVM_HC_MMU_OP", HC_UNGATED, true, hc_refused},     /* dead (MMU-1) */
-    {KVM_HC_FEATURES, "KVM_HC_FEATURES", HC_UNGATED, true, hc_refused}, /* other architectures */
-    {KVM_HC_KICK_CPU, "KVM_HC_KICK_CPU", KVM_FEATURE_PV_UNHALT, true, hc_kick_cpu},
-    {KVM_HC_CLOCK_PAIRING, "KVM_HC_CLOCK_PAIRING", HC_UNGATED, true, hc_clock_pairing},
-    {KVM_HC_SEND_IPI, "KVM_HC_SEND_IPI", KVM_FEATURE_PV_SEND_IPI, true, hc_send_ipi},
-    {KVM_HC_SCHED_YIELD, "KVM_HC_SCHED_YIELD", KVM_FEATURE_PV_SCHED_YIELD, true, hc_sched_yield},
-    {KVM_HC_MAP_GPA_RANGE, "KVM_HC_MAP_GPA_RANGE", HC_UNGATED, true, hc_map_gpa_range},
+    {KVM_HC_VAPIC_POLL_IRQ, "KVM_HC_VAPIC_POLL_IRQ", HC_UNGATED, hc_nothing},
+    {KVM_HC_MMU_OP, "KVM_HC_MMU_OP", HC_UNGATED, hc_refused},     /* dead (MMU-1) */
+    {KVM_HC_FEATURES, "KVM_HC_FEATURES", HC_UNGATED, hc_refused}, /* other architectures */
+    {KVM_HC_KICK_CPU, "KVM_HC_KICK_CPU", KVM_FEATURE_PV_UNHALT, hc_kick_cpu},
+    {KVM_HC_CLOCK_PAIRING, "KVM_HC_CLOCK_PAIRING", HC_UNGATED, hc_clock_pairing},
+    {KVM_HC_SEND_IPI, "KVM_HC_SEND_IPI", KVM_FEATURE_PV_SEND_IPI, hc_send_ipi},
+    {KVM_HC_SCHED_YIELD, "KVM_HC_SCHED_YIELD", KVM_FEATURE_PV_SCHED_YIELD, hc_sched_yield},
+    {KVM_HC_MAP_GPA_RANGE, "KVM_HC_MAP_GPA_RANGE", HC_UNGATED, hc_map_gpa_range},
 };
 const unsigned hypercall_count = sizeof(hypercalls) / sizeof(hypercalls[0]);
 

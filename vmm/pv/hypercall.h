@@ -11,7 +11,6 @@ struct hypercall {
     uint32_t nr;
     const char *name; /* Linux's: KVM_HC_KICK_CPU */
     uint8_t feature;  /* CPUID bit that gates it, or HC_UNGATED (ENF-4) */
-    bool implemented; /* false: its effect is not built yet; reports say so */
     int64_t (*call)(struct vcpu *vcpu, const uint64_t args[4], bool wide); /* wide: 64-bit form (HC-2) */
 };
 extern const struct hypercall hypercalls[];

@@ -12,22 +12,21 @@
 #define PER_CPU false
 #define SAVE    true
 #define ALIAS   false /* another name or a command: not saved */
-#define DONE    true
 
 /* clang-format off */
 /* Order is the order of a restore: QEMU's (S1), with the vector before the enable (SAV-4). */
 const struct pv_msr pv_msrs[] = {
-    /* index, name                                         CPUID bit                                    built  create at INIT          read               write */
-    {MSR_KVM_SYSTEM_TIME,     "MSR_KVM_SYSTEM_TIME",     KVM_FEATURE_CLOCKSOURCE,   PER_CPU, SAVE,  DONE,   0, clock_at_init,   clock_rdmsr,      clock_wrmsr_old},
-    {MSR_KVM_WALL_CLOCK,      "MSR_KVM_WALL_CLOCK",      KVM_FEATURE_CLOCKSOURCE,   PER_VM,  SAVE,  DONE,   0, KEEP,            wall_clock_rdmsr, wall_clock_wrmsr},
-    {MSR_KVM_SYSTEM_TIME_NEW, "MSR_KVM_SYSTEM_TIME_NEW", KVM_FEATURE_CLOCKSOURCE2,  PER_CPU, ALIAS, DONE,   0, clock_at_init,   clock_rdmsr,      clock_wrmsr_new},
-    {MSR_KVM_WALL_CLOCK_NEW,  "MSR_KVM_WALL_CLOCK_NEW",  KVM_FEATURE_CLOCKSOURCE2,  PER_VM,  ALIAS, DONE,   0, KEEP,            wall_clock_rdmsr, wall_clock_wrmsr},
-    {MSR_KVM_ASYNC_PF_INT,    "MSR_KVM_ASYNC_PF_INT",    KVM_FEATURE_ASYNC_PF_INT,  PER_CPU, SAVE,  DONE,   0, apf_int_at_init, apf_int_rdmsr,    apf_int_wrmsr},
-    {MSR_KVM_ASYNC_PF_EN,     "MSR_KVM_ASYNC_PF_EN",     KVM_FEATURE_ASYNC_PF,      PER_CPU, SAVE,  DONE,   0, apf_en_at_init,  apf_en_rdmsr,     apf_en_wrmsr},
-    {MSR_KVM_ASYNC_PF_ACK,    "MSR_KVM_ASYNC_PF_ACK",    KVM_FEATURE_ASYNC_PF_INT,  PER_CPU, ALIAS, DONE,   0, KEEP,            apf_ack_rdmsr,    apf_ack_wrmsr},
-    {MSR_KVM_PV_EOI_EN,       "MSR_KVM_PV_EOI_EN",       KVM_FEATURE_PV_EOI,        PER_CPU, SAVE,  DONE,   0, pv_eoi_at_init,  pv_eoi_rdmsr,     pv_eoi_wrmsr},
-    {MSR_KVM_STEAL_TIME,      "MSR_KVM_STEAL_TIME",      KVM_FEATURE_STEAL_TIME,    PER_CPU, SAVE,  DONE,   0, steal_at_init,   steal_rdmsr,      steal_wrmsr},
-    {MSR_KVM_POLL_CONTROL,    "MSR_KVM_POLL_CONTROL",    KVM_FEATURE_POLL_CONTROL,  PER_CPU, SAVE,  DONE,   1, KEEP,            poll_rdmsr,       poll_wrmsr},
+    /* index, name                                         CPUID bit                                   create at INIT          read              write */
+    {MSR_KVM_SYSTEM_TIME,     "MSR_KVM_SYSTEM_TIME",     KVM_FEATURE_CLOCKSOURCE,   PER_CPU, SAVE,  0, clock_at_init,   clock_rdmsr,      clock_wrmsr_old},
+    {MSR_KVM_WALL_CLOCK,      "MSR_KVM_WALL_CLOCK",      KVM_FEATURE_CLOCKSOURCE,   PER_VM,  SAVE,  0, KEEP,            wall_clock_rdmsr, wall_clock_wrmsr},
+    {MSR_KVM_SYSTEM_TIME_NEW, "MSR_KVM_SYSTEM_TIME_NEW", KVM_FEATURE_CLOCKSOURCE2,  PER_CPU, ALIAS, 0, clock_at_init,   clock_rdmsr,      clock_wrmsr_new},
+    {MSR_KVM_WALL_CLOCK_NEW,  "MSR_KVM_WALL_CLOCK_NEW",  KVM_FEATURE_CLOCKSOURCE2,  PER_VM,  ALIAS, 0, KEEP,            wall_clock_rdmsr, wall_clock_wrmsr},
+    {MSR_KVM_ASYNC_PF_INT,    "MSR_KVM_ASYNC_PF_INT",    KVM_FEATURE_ASYNC_PF_INT,  PER_CPU, SAVE,  0, apf_int_at_init, apf_int_rdmsr,    apf_int_wrmsr},
+    {MSR_KVM_ASYNC_PF_EN,     "MSR_KVM_ASYNC_PF_EN",     KVM_FEATURE_ASYNC_PF,      PER_CPU, SAVE,  0, apf_en_at_init,  apf_en_rdmsr,     apf_en_wrmsr},
+    {MSR_KVM_ASYNC_PF_ACK,    "MSR_KVM_ASYNC_PF_ACK",    KVM_FEATURE_ASYNC_PF_INT,  PER_CPU, ALIAS, 0, KEEP,            apf_ack_rdmsr,    apf_ack_wrmsr},
+    {MSR_KVM_PV_EOI_EN,       "MSR_KVM_PV_EOI_EN",       KVM_FEATURE_PV_EOI,        PER_CPU, SAVE,  0, pv_eoi_at_init,  pv_eoi_rdmsr,     pv_eoi_wrmsr},
+    {MSR_KVM_STEAL_TIME,      "MSR_KVM_STEAL_TIME",      KVM_FEATURE_STEAL_TIME,    PER_CPU, SAVE,  0, steal_at_init,   steal_rdmsr,      steal_wrmsr},
+    {MSR_KVM_POLL_CONTROL,    "MSR_KVM_POLL_CONTROL",    KVM_FEATURE_POLL_CONTROL,  PER_CPU, SAVE,  1, KEEP,            poll_rdmsr,       poll_wrmsr},
 };
 /* clang-format on */
 const unsigned pv_msr_count = sizeof(pv_msrs) / sizeof(pv_msrs[0]);

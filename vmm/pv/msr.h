@@ -11,9 +11,8 @@ struct pv_msr {
     const char *name; /* Linux's */
     uint8_t feature;  /* CPUID bit that gates it */
     bool vm_wide;
-    bool save;          /* belongs in a migration stream; restored in table order (SAV-4) */
-    bool implemented;   /* false: values are exact, but an effect is not built yet; reports say so */
-    uint64_t at_create; /* QEMU writes the same at system reset (QMU-8) */
+    bool save;                          /* belongs in a migration stream; restored in table order (SAV-4) */
+    uint64_t at_create;                 /* QEMU writes the same at system reset (QMU-8) */
     void (*at_init)(struct vcpu *vcpu); /* INIT: value 0, feature off, nothing written; NULL: INIT keeps it */
     uint64_t (*read)(struct vcpu *vcpu);
     enum msr_result (*write)(struct vcpu *vcpu, uint64_t value, enum origin origin);
