@@ -118,6 +118,17 @@ static const char *helpers(const char *model)
                : ",+fpu,+tsc,+msr,+pae,+cx8,+apic,+pge,+cmov,+pat,+mmx,+fxsr,+sse,+sse2,+syscall,+nx,+lm";
 }
 
+/* A host that was busy elsewhere answers late: that says nothing about the model. */
+static bool too_late(const struct run_result *result)
+{
+    const struct transcript *t = &result->transcripts[0];
+
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->outcomes[i].status == OUTCOME_TIMEOUT)
+            return true;
+    return false;
+}
+
 static unsigned check(struct machine *machine, const char *model, const struct variant *variant)
 {
     char cpu[640];
@@ -131,12 +142,17 @@ static unsigned check(struct machine *machine, const char *model, const struct v
 
     snprintf(cpu, sizeof(cpu), "%s,check=off%s%s", model, variant->items, helpers(model));
     build_program(&program, (unsigned)atoi(variant->smp));
-    if (!machine_run(machine, &item, 1, &result)) {
+    for (int tries = 3; tries > 0 && !machine_run(machine, &item, 1, &result); tries--) {
+        if (tries > 1 && too_late(&result)) {
+            run_result_free(&result, 1);
+            continue;
+        }
         if (*result.error || result.transcripts[0].count != program.count)
             printf("%s: %s %s\n", cpu, result.error, result.transcripts[0].stopped);
         else
             found = compare_all(cpu, variant->smp, &program, &result.transcripts[0]);
         run_result_free(&result, 1);
+        break;
     }
     program_free(&program);
     return found;
