@@ -263,6 +263,7 @@ void invariants_before(struct invariants *inv, const struct action *action)
 {
     if (action->vcpu < inv->vm->config.vcpus && action->vcpu < PROGRAM_VCPUS_MAX)
         read_values(&inv->vm->vcpus[action->vcpu], inv->vcpus[action->vcpu].values);
+    invariants_events_before(inv, action);
 }
 
 static bool check_guest_action(struct invariants *inv, const struct vcpu *vcpu, const struct action *action,
@@ -302,5 +303,6 @@ bool invariants_after(struct invariants *inv, const struct action *action, const
             return false;
     }
     invariants_clock_begin(inv, action, outcome);
-    return invariants_stores(inv, action, violation) && invariants_time(inv, action, outcome, violation);
+    return invariants_stores(inv, action, violation) && invariants_events(inv, action, outcome, violation) &&
+           invariants_time(inv, action, outcome, violation);
 }

@@ -34,6 +34,14 @@ struct vcpu_seen {
         bool known;
     } reader;
     uint64_t last_ns; /* of the last reading */
+    /* Before the action, and what the host did since. */
+    uint32_t isr[8];
+    bool offered;                 /* a PV EOI */
+    unsigned offers, withdrawals; /* stores of 1 and of 0 to its byte */
+    bool token_known;
+    uint32_t token; /* of the async page fault area */
+    uint64_t token_gpa;
+    bool handler_ends; /* OP_ON_INTERRUPT: interrupts end without an action */
 };
 
 struct invariants {
@@ -41,6 +49,9 @@ struct invariants {
     uint64_t bases[BASE_COUNT]; /* of symbolic addresses, as the machine resolves them */
     uint64_t trace_seen;
     struct record_seen wall;
+    bool trace_gap; /* more stores in one action than the trace holds */
+    bool ipi_known; /* the action is a SEND_IPI whose answer follows */
+    int64_t ipi_answer;
     struct vcpu_seen vcpus[PROGRAM_VCPUS_MAX];
 };
 

@@ -15,6 +15,12 @@ static inline uint64_t invariants_operand(const struct invariants *inv, const st
 }
 /* invariants_stores.c: every host store since the last action. */
 bool invariants_stores(struct invariants *inv, const struct action *action, struct violation *violation);
+/* invariants_events.c: before the action; each host store in order; after it. */
+void invariants_events_before(struct invariants *inv, const struct action *action);
+bool invariants_events_store(struct invariants *inv, const struct trace_entry *entry,
+                             struct violation *violation);
+bool invariants_events(struct invariants *inv, const struct action *action, const struct outcome *outcome,
+                       struct violation *violation);
 /* invariants_time.c: what an accepted write to a clock or TSC register makes void; before the stores are looked at. */
 void invariants_clock_begin(struct invariants *inv, const struct action *action,
                             const struct outcome *outcome);

@@ -224,19 +224,21 @@ bool invariants_stores(struct invariants *inv, const struct action *action, stru
     bool gap;
 
     follow_clock_address(inv);
+    inv->trace_gap = false;
     if (trace->total == inv->trace_seen)
         return true;
     if (trace->total < inv->trace_seen)
         inv->trace_seen = 0; /* a reset began a new trace */
     /* More stores than the ring holds: those that are left are checked one by one, not as a sequence. */
-    gap = trace->total - inv->trace_seen > TRACE_ENTRIES;
+    gap = inv->trace_gap = trace->total - inv->trace_seen > TRACE_ENTRIES;
     if (gap)
         inv->trace_seen = trace->total - TRACE_ENTRIES;
     for (; inv->trace_seen < trace->total; inv->trace_seen++) {
         const struct trace_entry *entry = &trace->ring[inv->trace_seen % TRACE_ENTRIES];
 
         if (gap ? !entry->allowed || !store_allowed(inv, action, entry)
-                : !check_store(inv, action, entry, violation))
+                : !check_store(inv, action, entry, violation) ||
+                      !invariants_events_store(inv, entry, violation))
             return gap ? violate(violation, "INV-1", "a store at %#" PRIx64 " outside any record", entry->gpa)
                        : false;
     }

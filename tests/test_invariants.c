@@ -434,9 +434,9 @@ Test(invariants, EOI_9_the_old_byte_is_withdrawn_by_the_write_that_moves_it)
     struct action action = wrmsr(MSR_KVM_PV_EOI_EN, RAM + 0x1001);
     uint8_t byte = 0;
 
-    f->vcpus[0].eoi.msr = RAM | 1;
+    f->vcpus[0].eoi = (struct pv_eoi){.msr = RAM | 1, .pending = true};
     invariants_before(&f->inv, &action);
-    f->vcpus[0].eoi.msr = RAM + 0x1001;
+    f->vcpus[0].eoi = (struct pv_eoi){.msr = RAM + 0x1001};
     store(f, AREA_PV_EOI, RAM, 0, &byte, 1);
     cr_expect(after(f, &action, &ok), "%s", f->violation.text);
     free(f);
@@ -453,3 +453,122 @@ Test(invariants, CLK_18_a_wall_clock_only_where_the_write_asked_for_it)
     store32(f, AREA_WALL_CLOCK, RAM + 12, 0, 2);
     expect_rule(f, &action, &ok, "INV-1");
 }
+
+static void in_service(struct fixture *f, unsigned vcpu, uint8_t vector, bool on)
+{
+    uint32_t *word = &f->vcpus[vcpu].apic.isr[vector / 32];
+
+    *word = on ? *word | 1u << vector % 32 : *word & ~(1u << vector % 32);
+}
+
+Test(invariants, INV_6_a_token_over_an_unread_one)
+{
+    struct fixture *f = fixture_new();
+    uint32_t token = 0x1000;
+
+    memory_init(&f->vm.memory);
+    memory_slot_add(&f->vm.memory, RAM, GPA_PAGE_SIZE, 0);
+    gpa_write(&f->vm.memory, RAM + 4, &token, sizeof(token));
+    f->vcpus[0].apf.en_msr = RAM | 9;
+    invariants_before(&f->inv, &nop);
+    store32(f, AREA_ASYNC_PF, RAM, 4, 0x2000);
+    memory_free(&f->vm.memory);
+    expect_rule(f, &nop, &ok, "INV-6");
+}
+
+Test(invariants, INV_6_two_tokens_in_one_action)
+{
+    struct fixture *f = fixture_new();
+
+    memory_init(&f->vm.memory);
+    memory_slot_add(&f->vm.memory, RAM, GPA_PAGE_SIZE, 0);
+    f->vcpus[0].apf.en_msr = RAM | 9;
+    invariants_before(&f->inv, &nop);
+    store32(f, AREA_ASYNC_PF, RAM, 4, 0x1000);
+    store32(f, AREA_ASYNC_PF, RAM, 4, 0x2000);
+    memory_free(&f->vm.memory);
+    expect_rule(f, &nop, &ok, "INV-6");
+}
+
+Test(invariants, INV_7_an_interrupt_ends_without_an_EOI)
+{
+    struct fixture *f = fixture_new();
+
+    in_service(f, 1, 0x41, true);
+    invariants_before(&f->inv, &nop);
+    in_service(f, 1, 0x41, false);
+    expect_rule(f, &nop, &ok, "INV-7");
+}
+
+Test(invariants, INV_7_one_EOI_ends_two)
+{
+    struct fixture *f = fixture_new();
+    const struct action eoi = {.op = OP_EOI};
+
+    in_service(f, 0, 0x41, true);
+    in_service(f, 0, 0x61, true);
+    invariants_before(&f->inv, &eoi);
+    in_service(f, 0, 0x41, false);
+    in_service(f, 0, 0x61, false);
+    expect_rule(f, &eoi, &ok, "INV-7");
+}
+
+Test(invariants, INV_7_a_consumed_offer_ends_one)
+{
+    struct fixture *f = fixture_new();
+
+    f->vcpus[0].eoi = (struct pv_eoi){.msr = RAM | 1, .pending = true};
+    in_service(f, 0, 0x41, true);
+    invariants_before(&f->inv, &nop);
+    in_service(f, 0, 0x41, false);
+    f->vcpus[0].eoi.pending = false;
+    cr_expect(after(f, &nop, &ok), "%s", f->violation.text);
+    free(f);
+}
+
+Test(invariants, EOI_9_an_offer_taken_back_that_was_not_made)
+{
+    struct fixture *f = fixture_new();
+    uint8_t byte = 0;
+
+    f->vcpus[0].eoi.msr = RAM | 1;
+    invariants_before(&f->inv, &nop);
+    store(f, AREA_PV_EOI, RAM, 0, &byte, 1);
+    expect_rule(f, &nop, &ok, "EOI-9");
+}
+
+Test(invariants, EOI_18_an_offer_with_nothing_in_service)
+{
+    struct fixture *f = fixture_new();
+
+    f->vcpus[0].eoi = (struct pv_eoi){.msr = RAM | 1, .pending = true};
+    f->vcpus[0].areas[AREA_PV_EOI].state = AREA_GOOD;
+    expect_rule(f, &nop, &ok, "EOI-18");
+}
+
+/* Both vCPUs are there; only number 0 takes interrupts. */
+#define IPI_ROW(name, low, min, icr, answer, rule)                                                           \
+    Test(invariants, name)                                                                                   \
+    {                                                                                                        \
+        struct fixture *f = fixture_new();                                                                   \
+        const struct action send = {.op = OP_VMMCALL,                                                        \
+                                    .args = {{0, 10}, {0, low}, {0, 0}, {0, min}, {0, icr}}};                \
+        struct outcome outcome = {.status = OUTCOME_OK, .regs = {(uint64_t)(answer)}};                       \
+        for (uint32_t i = 0; i < 2; i++)                                                                     \
+            f->vcpus[i].apic = (struct lapic){.base_msr = 0xfee00800, .id = i, .svr = i ? 0xff : 0x1ff};     \
+        invariants_before(&f->inv, &send);                                                                   \
+        if (*(rule)) {                                                                                       \
+            expect_rule(f, &send, &outcome, rule);                                                           \
+            return;                                                                                          \
+        }                                                                                                    \
+        cr_expect(after(f, &send, &outcome), "%s", f->violation.text);                                       \
+        free(f);                                                                                             \
+    }
+IPI_ROW(INV_9_a_disabled_apic_is_not_counted, 3, 0, 0x41, 1, "")
+IPI_ROW(INV_9_a_disabled_apic_was_counted, 3, 0, 0x41, 2, "INV-9")
+IPI_ROW(INV_9_an_NMI_reaches_both, 3, 0, 0x400, 2, "")
+IPI_ROW(INV_9_an_NMI_reached_one, 3, 0, 0x400, 1, "INV-9")
+IPI_ROW(INV_9_the_window_begins_at_min, 1, 1, 0x400, 1, "")
+IPI_ROW(INV_9_nobody_is_there, 4, 0, 0x400, 1, "INV-9")
+IPI_ROW(INV_9_a_shorthand_is_refused, 3, 0, 0x40041, -22, "")
+IPI_ROW(INV_9_a_shorthand_was_served, 3, 0, 0x40041, 1, "INV-9")

@@ -1,0 +1,283 @@
+/* Invariants of interrupts and events: tokens one at a time, as many EOIs as interrupts, whom SEND_IPI reached. Spec INV-6,
+ * INV-7, INV-9, EOI-18. */
+#include <inttypes.h>
+#include <string.h>
+#include "fuzz/invariants_parts.h"
+#include "vmm/abi/apic.h"
+
+#define APIC_PAGE   0xfee00000ull
+#define X2APIC_EOI  0x80b
+#define HC_SEND_IPI 10
+
+static unsigned vcpus(const struct invariants *inv)
+{
+    unsigned count = inv->vm->config.vcpus;
+
+    return count < PROGRAM_VCPUS_MAX ? count : PROGRAM_VCPUS_MAX;
+}
+
+/* SEND_IPI, computed from the request and from who is there before it: IPI-1 .. IPI-11. */
+
+static bool enabled(const struct vcpu *vcpu)
+{
+    return vcpu->apic.base_msr & APICBASE_ENABLE;
+}
+
+static uint32_t current_id(const struct vcpu *vcpu)
+{
+    return vcpu->apic.base_msr & APICBASE_EXTD ? vcpu->apic_id : vcpu->apic.id;
+}
+
+static bool would_accept(const struct vcpu *vcpu, uint32_t icr)
+{
+    bool deassert = (icr & 0x8000) && !(icr & 0x4000);
+
+    switch (icr >> 8 & 7) {
+    case 0:
+    case 1:
+        return !deassert && (vcpu->apic.svr & 0x100);
+    case 5:
+        return !deassert;
+    case 7:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static bool ids_clash(const struct invariants *inv)
+{
+    for (unsigned i = 0; i < vcpus(inv); i++)
+        for (unsigned j = 0; j < i; j++)
+            if (enabled(&inv->vm->vcpus[i]) && enabled(&inv->vm->vcpus[j]) &&
+                current_id(&inv->vm->vcpus[i]) == current_id(&inv->vm->vcpus[j]))
+                return true;
+    return false;
+}
+
+static int64_t reached(const struct invariants *inv, uint64_t bitmap, uint32_t min, uint32_t icr)
+{
+    int64_t count = 0;
+
+    for (unsigned i = 0; i < vcpus(inv); i++) {
+        const struct vcpu *vcpu = &inv->vm->vcpus[i];
+        uint32_t bit = current_id(vcpu) - min;
+
+        count += enabled(vcpu) && current_id(vcpu) >= min && bit < 64 && (bitmap >> bit & 1) &&
+                 would_accept(vcpu, icr);
+    }
+    return count;
+}
+
+/* False: the answer does not follow from this, because the version or the machine is not modelled here. */
+static bool expected_answer(const struct invariants *inv, const struct action *action, int64_t *answer)
+{
+    bool wide = action->mode == MODE_64;
+    uint64_t a[PROGRAM_ARGS], width = wide ? ~0ull : UINT32_MAX;
+
+    for (unsigned i = 0; i < PROGRAM_ARGS; i++)
+        a[i] = invariants_operand(inv, &action->args[i]) & width;
+    if (a[0] != HC_SEND_IPI || inv->vm->config.vcpus > PROGRAM_VCPUS_MAX || inv->vm->apic_map.ids_32bit)
+        return false;
+    if (a[4] & 0xc0800)
+        *answer = -22;
+    else if (inv->vm->config.irqchip == IRQCHIP_NONE)
+        *answer = -95;
+    else if (ids_clash(inv)) /* 6.1 sends to the first, 6.12 to none (IPI-11) */
+        return false;
+    else
+        *answer = reached(inv, a[1], (uint32_t)a[3], (uint32_t)a[4]) +
+                  reached(inv, a[2], (uint32_t)a[3] + (wide ? 64 : 32), (uint32_t)a[4]);
+    return true;
+}
+
+static bool check_ipi(const struct invariants *inv, const struct action *action,
+                      const struct outcome *outcome, struct violation *violation)
+{
+    const struct vcpu *vcpu = &inv->vm->vcpus[action->vcpu];
+    int64_t answer = action->mode == MODE_64 ? (int64_t)outcome->regs[0] : (int32_t)outcome->regs[0];
+
+    if (!inv->ipi_known || outcome->status != OUTCOME_OK || !vcpu_has_feature(vcpu, 11) ||
+        answer == inv->ipi_answer)
+        return true;
+    return violate(violation, "INV-9", "SEND_IPI gave %" PRId64 ", but it reaches %" PRId64, answer,
+                   inv->ipi_answer);
+}
+
+/* What each local APIC has in service, and the token word of each async page fault area, before the action. */
+
+static uint64_t token_gpa(const struct invariants *inv, const struct action *action, unsigned vcpu)
+{
+    uint64_t en = inv->vm->vcpus[vcpu].apf.en_msr;
+
+    if (action->op == OP_WRMSR && action->vcpu == vcpu &&
+        (uint32_t)invariants_operand(inv, &action->args[0]) == 0x4b564d02)
+        en = invariants_operand(inv, &action->args[1]);
+    return (en & 9) == 9 ? (en & ~63ull) + 4 : GPA_NOWHERE;
+}
+
+/* Actions by which a guest may have changed its token word itself, or the host its memory as a whole. */
+static bool may_write_memory(const struct invariants *inv, const struct action *action)
+{
+    uint32_t index = (uint32_t)invariants_operand(inv, &action->args[0]);
+
+    switch (action->op) {
+    case OP_WRMSR: /* the wall clock is written at once */
+        return index == 0x11 || index == 0x4b564d00;
+    case OP_RDMSR:
+    case OP_CPUID:
+    case OP_NOP:
+    case OP_RDTSC:
+    case OP_STI:
+    case OP_CLI:
+    case OP_HLT:
+    case OP_ADVANCE:
+    case OP_PAGE_IN:
+        return false;
+    case OP_APIC_WRITE:
+    case OP_EOI:
+    case OP_IPI:
+        return inv->vcpus[action->vcpu % PROGRAM_VCPUS_MAX].handler_ends;
+    default:
+        return true;
+    }
+}
+
+void invariants_events_before(struct invariants *inv, const struct action *action)
+{
+    struct memory *mem = &inv->vm->memory;
+
+    inv->ipi_known = (action->op == OP_VMCALL || action->op == OP_VMMCALL) &&
+                     (action->mode == MODE_64 || action->mode == MODE_COMPAT || action->mode == MODE_32 ||
+                      action->mode == MODE_16) &&
+                     expected_answer(inv, action, &inv->ipi_answer);
+    for (unsigned i = 0; i < vcpus(inv); i++) {
+        struct vcpu_seen *seen = &inv->vcpus[i];
+
+        memcpy(seen->isr, inv->vm->vcpus[i].apic.isr, sizeof(seen->isr));
+        seen->offered = inv->vm->vcpus[i].eoi.pending;
+        seen->offers = seen->withdrawals = 0;
+        seen->token_gpa = token_gpa(inv, action, i);
+        seen->token_known = seen->token_gpa != GPA_NOWHERE && !may_write_memory(inv, action) &&
+                            !memory_absent(mem, seen->token_gpa) &&
+                            gpa_read(mem, seen->token_gpa, &seen->token, sizeof(seen->token));
+    }
+}
+
+static void follow_token(struct vcpu_seen *seen, const struct trace_entry *entry)
+{
+    for (unsigned i = 0; i < entry->size; i++) {
+        uint64_t at = entry->gpa + i - seen->token_gpa;
+
+        if (at < sizeof(seen->token))
+            memcpy((uint8_t *)&seen->token + at, &entry->bytes[i], 1);
+    }
+}
+
+bool invariants_events_store(struct invariants *inv, const struct trace_entry *entry,
+                             struct violation *violation)
+{
+    if (entry->kind == AREA_PV_EOI) {
+        struct vcpu_seen *seen = &inv->vcpus[entry->vcpu_id];
+        *(entry->bytes[0] & 1 ? &seen->offers : &seen->withdrawals) += 1;
+    }
+    for (unsigned i = 0; i < vcpus(inv); i++) {
+        struct vcpu_seen *seen = &inv->vcpus[i];
+
+        if (!seen->token_known)
+            continue;
+        if (entry->kind == AREA_ASYNC_PF && entry->vcpu_id == i && entry->gpa == seen->token_gpa &&
+            seen->token)
+            return violate(violation, "INV-6", "vcpu %u has not read token %#x, and the host stored another",
+                           i, seen->token);
+        follow_token(seen, entry);
+    }
+    return true;
+}
+
+/* EOIs that the action asks of its own APIC; -1: perhaps more than one. */
+static int explicit_eois(const struct invariants *inv, const struct action *action)
+{
+    uint64_t where = invariants_operand(inv, &action->args[0]);
+
+    switch (action->op) {
+    case OP_EOI:
+        return 1;
+    case OP_APIC_WRITE:
+        return (where & 0xff0) == APIC_EOI;
+    case OP_WRMSR:
+        return (uint32_t)where == X2APIC_EOI ? 1 : (uint32_t)where == MSR_IA32_APICBASE ? -1 : 0;
+    case OP_STORE32:
+        return where - APIC_PAGE < 0x1000;
+    case OP_STORE8:
+    case OP_STORE16:
+    case OP_STORE64:
+    case OP_FILL:
+    case OP_TEST_CLEAR:
+    case OP_LOCK_CMPXCHG8:
+    case OP_X2APIC:
+        return -1;
+    default:
+        return op_info(action->op)->host && action->op != OP_ADVANCE ? -1 : 0;
+    }
+}
+
+static bool check_in_service(const struct invariants *inv, unsigned i, int ended, struct violation *violation)
+{
+    const struct vcpu *vcpu = &inv->vm->vcpus[i];
+    const struct vcpu_seen *seen = &inv->vcpus[i];
+    int consumed = (int)seen->offered + (int)seen->offers - (int)seen->withdrawals - (int)vcpu->eoi.pending;
+    int lost = 0;
+
+    for (int n = 0; n < 8; n++)
+        lost += __builtin_popcount(seen->isr[n] & ~vcpu->apic.isr[n]);
+    if (consumed < 0)
+        return violate(violation, "EOI-9", "vcpu %u: more PV EOI offers taken back than were made", i);
+    if (lost > ended + consumed)
+        return violate(violation, "INV-7", "vcpu %u: %d interrupts ended by %d EOIs and %d offers", i, lost,
+                       ended, consumed);
+    return true;
+}
+
+static bool check_offer(const struct vcpu *vcpu, struct violation *violation)
+{
+    uint32_t any = 0;
+
+    if (!vcpu->eoi.pending || vcpu->areas[AREA_PV_EOI].state != AREA_GOOD)
+        return true; /* EOI-14: where the byte is gone, the mark stays */
+    for (int n = 0; n < 8; n++)
+        any |= vcpu->apic.isr[n];
+    return any || violate(violation, "EOI-18", "vcpu %u: an offer without an interrupt in service", vcpu->id);
+}
+
+/* INIT ends everything that was in service; the boot CPU's shows by its spurious vector register only. */
+static bool was_reset(const struct vcpu *vcpu)
+{
+    return vcpu->mp_state == MP_WAIT_SIPI || vcpu->apic.init_pending || vcpu->apic.svr == 0xff;
+}
+
+bool invariants_events(struct invariants *inv, const struct action *action, const struct outcome *outcome,
+                       struct violation *violation)
+{
+    int ended = explicit_eois(inv, action);
+
+    if (action->op == OP_ON_INTERRUPT)
+        inv->vcpus[action->vcpu % PROGRAM_VCPUS_MAX].handler_ends =
+            invariants_operand(inv, &action->args[1]) & ON_INTERRUPT_EOI;
+    if (!op_info(action->op)->host && action->vcpu < vcpus(inv) &&
+        !check_ipi(inv, action, outcome, violation))
+        return false;
+    for (unsigned i = 0; i < vcpus(inv); i++) {
+        const struct vcpu *vcpu = &inv->vm->vcpus[i];
+
+        if (was_reset(vcpu))
+            continue;
+        if (!check_offer(vcpu, violation))
+            return false;
+        if (ended >= 0 && !inv->trace_gap && !inv->vcpus[i].handler_ends &&
+            vcpu->areas[AREA_PV_EOI].state != AREA_BAD && outcome->status != OUTCOME_TIMEOUT &&
+            !check_in_service(inv, i, i == action->vcpu ? ended : 0, violation))
+            return false;
+    }
+    return true;
+}
