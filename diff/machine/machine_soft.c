@@ -8,6 +8,7 @@
 #include "diff/machine/deadline.h"
 #include "diff/machine/driver.h"
 #include "diff/machine/mailbox_run.h"
+#include "diff/machine/msr_cleanup.h"
 #include "diff/machine/qemu.h"
 #include "diff/probe/rom.h"
 #include "diff/program/host_act.h"
@@ -283,8 +284,10 @@ static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_
 static void run_programs(struct soft_vm *sv, const struct run_item *item, struct run_result *result)
 {
     for (unsigned i = 0; i < item->program_count; i++) {
-        int err = mailbox_run(&sv->host, &item->programs[i], &result->transcripts[i]);
+        int err = i ? msr_cleanup(&sv->host, &item->programs[i - 1]) : 0;
 
+        if (!err)
+            err = mailbox_run(&sv->host, &item->programs[i], &result->transcripts[i]);
         if (err == -EINTR)
             break;
         if (err && err != -EIO)

@@ -14,7 +14,7 @@ static const struct {
     {MSR_KVM_STEAL_TIME, 0},      {MSR_KVM_PV_EOI_EN, 0},      {MSR_KVM_POLL_CONTROL, 1},
 };
 
-bool msr_cleanup_needed(const struct program *program)
+static bool needed(const struct program *program)
 {
     for (uint32_t i = 0; i < program->count; i++)
         if (program->actions[i].op == OP_WRMSR)
@@ -22,7 +22,7 @@ bool msr_cleanup_needed(const struct program *program)
     return false;
 }
 
-int msr_cleanup_program(struct program *program, unsigned vcpus)
+static int compose(struct program *program, unsigned vcpus)
 {
     unsigned used = vcpus < PROGRAM_VCPUS_MAX ? vcpus : PROGRAM_VCPUS_MAX;
 
@@ -37,4 +37,24 @@ int msr_cleanup_program(struct program *program, unsigned vcpus)
                 return -ENOMEM;
         }
     return 0;
+}
+
+int msr_cleanup(struct mailbox_host *host, const struct program *program)
+{
+    struct transcript transcript;
+    struct program writes;
+    int err;
+
+    if (!needed(program))
+        return 0;
+    program_init(&writes);
+    transcript_init(&transcript);
+    err = compose(&writes, host->vcpus);
+    if (!err)
+        err = mailbox_run(host, &writes, &transcript);
+    if (!err && transcript.stopped[0])
+        err = -EIO;
+    transcript_free(&transcript);
+    program_free(&writes);
+    return err;
 }

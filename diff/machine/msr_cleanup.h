@@ -3,12 +3,11 @@
 #ifndef DIFF_MACHINE_MSR_CLEANUP_H
 #define DIFF_MACHINE_MSR_CLEANUP_H
 
+#include "diff/machine/mailbox_run.h"
 #include "diff/program/program.h"
 
-/* True when the program may leave such a value behind. */
-bool msr_cleanup_needed(const struct program *program);
-/* Fills program (initialised by the caller) with the writes, on every vCPU. One that is refused has left nothing
- * behind: enforcement is on. -ENOMEM. */
-int msr_cleanup_program(struct program *program, unsigned vcpus);
+/* Runs the writes on every vCPU of host, as a program that is part of no transcript; nothing where program wrote no MSR.
+ * A write that is refused has left nothing behind: enforcement is on. -ENOMEM; -EIO: the VM is lost. */
+int msr_cleanup(struct mailbox_host *host, const struct program *program);
 
 #endif

@@ -368,25 +368,6 @@ static int replace(struct qemu *q, unsigned *relaunches)
     return qemu_launch(q, NULL, &result->refused, result->error);
 }
 
-/* After a program whose values in KVM's MSRs may outlive a reset. What it does is not part of any transcript. */
-static int clean_msrs(struct mailbox_host *host)
-{
-    struct transcript transcript;
-    struct program program;
-    int err;
-
-    program_init(&program);
-    transcript_init(&transcript);
-    err = msr_cleanup_program(&program, host->vcpus);
-    if (!err)
-        err = mailbox_run(host, &program, &transcript);
-    if (!err && transcript.stopped[0])
-        err = -EIO;
-    transcript_free(&transcript);
-    program_free(&program);
-    return err;
-}
-
 static int run_programs(struct qemu *q)
 {
     const struct run_item *item = q->item;
@@ -400,8 +381,8 @@ static int run_programs(struct qemu *q)
         int err = 0;
 
         /* One that cannot be cleaned up after is as good as lost: the next program gets a fresh QEMU. */
-        if (i && !lost && msr_cleanup_needed(&item->programs[i - 1]))
-            lost = clean_msrs(&host);
+        if (i && !lost)
+            lost = msr_cleanup(&host, &item->programs[i - 1]);
         if (lost)
             err = replace(q, &relaunches);
         if (!err)
