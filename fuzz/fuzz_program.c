@@ -119,6 +119,9 @@ static void run_restored(const struct program *program, uint32_t at)
         fuzz_run.action = i;
         if (i == at) {
             direct_machine_step(machine, &save, &outcome);
+            if (outcome.regs[0])
+                fuzz_fail("SAVE-RESTORE", "saved before action %u, the snapshot is refused: errno %" PRIu64,
+                          at, outcome.regs[0]);
             machine->index--; /* outcomes count actions, and the program does not have this one */
         }
         direct_machine_step(machine, &program->actions[i], &outcome);

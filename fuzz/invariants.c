@@ -257,13 +257,25 @@ void invariants_begin(struct invariants *inv, struct vm *vm, const uint64_t base
     inv->wall = (struct record_seen){0};
     for (unsigned i = 0; i < vcpus; i++)
         inv->vcpus[i] = (struct vcpu_seen){.clock_gpa = GPA_NOWHERE};
+    invariants_stores_before(inv);
 }
 
 void invariants_before(struct invariants *inv, const struct action *action)
 {
     if (action->vcpu < inv->vm->config.vcpus && action->vcpu < PROGRAM_VCPUS_MAX)
         read_values(&inv->vm->vcpus[action->vcpu], inv->vcpus[action->vcpu].values);
+    invariants_stores_before(inv);
     invariants_events_before(inv, action);
+}
+
+/* A machine's own snapshot must be one that it takes back. */
+static bool check_restored(const struct action *action, const struct outcome *outcome,
+                           struct violation *violation)
+{
+    if (action->op == OP_SAVE_RESTORE && outcome->regs[0])
+        return violate(violation, "SAVE-RESTORE", "a snapshot is refused by its own machine: errno %" PRIu64,
+                       outcome->regs[0]);
+    return true;
 }
 
 static bool check_guest_action(struct invariants *inv, const struct vcpu *vcpu, const struct action *action,
@@ -295,6 +307,8 @@ bool invariants_after(struct invariants *inv, const struct action *action, const
     if (!info->host && action->vcpu < vm->config.vcpus && action->vcpu < PROGRAM_VCPUS_MAX &&
         (outcome->status == OUTCOME_OK || outcome->status == OUTCOME_FAULT) &&
         !check_guest_action(inv, &vm->vcpus[action->vcpu], action, outcome, violation))
+        return false;
+    if (!check_restored(action, outcome, violation))
         return false;
     for (unsigned i = 0; i < vm->config.vcpus && i < PROGRAM_VCPUS_MAX; i++) {
         if (vm->vcpus[i].mp_state == MP_WAIT_SIPI && !check_waiting(&vm->vcpus[i], violation))

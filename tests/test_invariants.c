@@ -209,6 +209,14 @@ Test(invariants, DIF_2_a_register_changed)
     expect_rule(fixture_new(), &nop, &outcome, "DIF-2");
 }
 
+Test(invariants, SAVE_RESTORE_a_refused_snapshot)
+{
+    struct action action = {.op = OP_SAVE_RESTORE};
+    struct outcome outcome = {.status = OUTCOME_HOST, .regs = {22}};
+
+    expect_rule(fixture_new(), &action, &outcome, "SAVE-RESTORE");
+}
+
 static struct action vmmcall(uint64_t nr)
 {
     return (struct action){.op = OP_VMMCALL, .args = {{BASE_NONE, nr}}};
@@ -380,6 +388,7 @@ Test(invariants, STB_2_stable_while_the_old_register_is_in_use)
 
     f->vcpus[0].clock.msr = RAM | 1;
     f->vm.clock.old_in_use = true;
+    invariants_before(&f->inv, &nop);
     record.flags = 1;
     store_clock(f, record);
     expect_rule(f, &nop, &ok, "STB-2");

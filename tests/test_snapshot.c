@@ -169,6 +169,20 @@ Test(snapshot, EOI_2_staleness_survives)
     cr_assert(not(area_usable(vcpu_area(f.vcpu, AREA_PV_EOI))));
 }
 
+Test(snapshot, all_that_SVR_can_hold_survives)
+{
+    FAKE_VM(f);
+    SNAPSHOT(at);
+    char message[160];
+    fake_vm_init(&f);
+    f.vcpu->apic.svr = SVR_BITS;
+    save(&f, &at);
+    cr_assert(eq(int, restore(&f, &at, message), 0), "%s", message);
+    f.vcpu->apic.svr |= 1u << 10;
+    save(&f, &at);
+    cr_assert(eq(int, restore(&f, &at, message), -EINVAL), "reserved");
+}
+
 Test(snapshot, every_cut_is_refused_and_changes_nothing)
 {
     FAKE_VM(f);

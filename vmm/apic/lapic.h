@@ -9,6 +9,12 @@
 
 #define LAPIC_GPA 0xfee00000ull
 
+/* What SVR can hold on some machine: vector and enable; with an APIC in the kernel also focus checking and, where the I/O
+ * APIC is not there, suppressed EOI broadcasts. */
+#define SVR_FOCUS        (1u << 9)
+#define SVR_DIRECTED_EOI (1u << 12)
+#define SVR_BITS         (0x1ffu | SVR_FOCUS | SVR_DIRECTED_EOI)
+
 void lapic_reset(struct vcpu *vcpu, bool init); /* power-on, or INIT, which the base MSR and the id survive */
 /* Registers by xAPIC offset (multiple of 16), 32 bits. Unknown offsets read 0; ESR stays 0 with KVM's APIC, and QEMU's own
  * (no APIC in the kernel) notes the illegal address there. */

@@ -3,7 +3,6 @@
 
 #define VERSION              0x00050014u /* 6 LVT entries, as KVM without CMCI and QEMU's own APIC report */
 #define VERSION_DIRECTED_EOI (1u << 24)
-#define SVR_DIRECTED_EOI     (1u << 12)
 #define ESR_ILLEGAL_ADDRESS  (1u << 7)
 
 /* KVM offers it where the I/O APIC is not its own. */
@@ -23,10 +22,13 @@ static uint32_t kept_task_priority(const struct vcpu *vcpu, uint32_t value)
 static void write_svr(struct vcpu *vcpu, uint32_t value)
 {
     struct lapic *apic = &vcpu->apic;
-    uint32_t writable =
-        lapic_in_kernel(vcpu) ? 0x3ff : 0x1ff; /* bit 9: focus checking, kept and without effect */
+    uint32_t writable = SVR_BITS;
 
-    apic->svr = value & (writable | (has_directed_eoi(vcpu) ? SVR_DIRECTED_EOI : 0));
+    if (!lapic_in_kernel(vcpu))
+        writable &= ~SVR_FOCUS; /* elsewhere kept and without effect */
+    if (!has_directed_eoi(vcpu))
+        writable &= ~SVR_DIRECTED_EOI;
+    apic->svr = value & writable;
     if (lapic_sw_enabled(vcpu)) {
         vcpu->requests |= REQ_APF_READY; /* a token may have waited for this (APF-16) */
         return;

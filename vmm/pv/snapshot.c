@@ -232,6 +232,8 @@ static const char *inconsistent(const struct vcpu *v)
         return "eoi.msr: address not aligned";
     if (v->eoi.pending && !(v->eoi.msr & KVM_MSR_ENABLED))
         return "eoi.pending: the MSR is not enabled";
+    if (v->apic.svr & ~SVR_BITS)
+        return "apic.svr: reserved bits";
     if ((v->apic.base_msr & (APICBASE_ENABLE | APICBASE_EXTD)) == APICBASE_EXTD)
         return "apic.base_msr: x2APIC mode of a disabled APIC";
     return NULL;
