@@ -629,8 +629,8 @@ Test(direct, SAV_5_migration_keeps_what_qemu_carries_and_SAV_3_enables_again)
     expect_ok(&run, 11, ram + 0x1001);
     expect_ok(&run, 12, ram + 0x49);
     expect_ok(&run, 13, 0xffffffff);
-    expect_ok(&run, 14, 3); /* GUEST_STOPPED */
-    expect_ok(&run, 15, 2999999999); /* it stood still; SAV-6 rounds */
+    expect_ok(&run, 14, 3);                                         /* GUEST_STOPPED */
+    expect_ok(&run, 15, 2999999999);                                /* it stood still; SAV-6 rounds */
     cr_expect(eq(int, run.t.outcomes[16].status, OUTCOME_TIMEOUT)); /* the kick was lost (SAV-5) */
     expect_events(&run, 0, 2, events);
     run_free(&run);
