@@ -35,6 +35,7 @@ struct vcpu_seen {
     } reader;
     uint64_t last_ns; /* of the last reading */
     /* Before the action, and what the host did since. */
+    uint64_t record_before[AREA_WALL_CLOCK]; /* where each of its records was */
     uint32_t isr[8];
     bool offered;                 /* a PV EOI */
     unsigned offers, withdrawals; /* stores of 1 and of 0 to its byte */
@@ -49,8 +50,9 @@ struct invariants {
     uint64_t bases[BASE_COUNT]; /* of symbolic addresses, as the machine resolves them */
     uint64_t trace_seen;
     struct record_seen wall;
-    bool trace_gap; /* more stores in one action than the trace holds */
-    bool ipi_known; /* the action is a SEND_IPI whose answer follows */
+    bool old_before; /* MSR 0x12 was in use before the action (STB-2) */
+    bool trace_gap;  /* more stores in one action than the trace holds */
+    bool ipi_known;  /* the action is a SEND_IPI whose answer follows */
     int64_t ipi_answer;
     struct vcpu_seen vcpus[PROGRAM_VCPUS_MAX];
 };

@@ -13,7 +13,8 @@ static inline uint64_t invariants_operand(const struct invariants *inv, const st
 {
     return inv->bases[operand->base < BASE_COUNT ? operand->base : BASE_NONE] + operand->value;
 }
-/* invariants_stores.c: every host store since the last action. */
+/* invariants_stores.c: before the action; every host store since. */
+void invariants_stores_before(struct invariants *inv);
 bool invariants_stores(struct invariants *inv, const struct action *action, struct violation *violation);
 /* invariants_events.c: before the action; each host store in order; after it. */
 void invariants_events_before(struct invariants *inv, const struct action *action);

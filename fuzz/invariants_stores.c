@@ -61,26 +61,32 @@ static uint64_t action_gpa(const struct invariants *inv, const struct action *ac
     return GPA_NOWHERE;
 }
 
+static bool inside(const struct trace_entry *entry, uint64_t start)
+{
+    uint64_t size = kinds[entry->kind].size;
+
+    return start != GPA_NOWHERE && entry->gpa - start < size && entry->gpa - start + entry->size <= size;
+}
+
+/* A vCPU's record may be written where it was before the action, too: a vCPU that gets its CPU back, an exit that withdraws
+ * an offer (EOI-9) and all that an INIT meets comes before the MSR changes. */
 static bool store_allowed(const struct invariants *inv, const struct action *action,
                           const struct trace_entry *entry)
 {
-    const struct kind_rule *kind = &kinds[entry->kind];
-    uint64_t start, before = GPA_NOWHERE;
+    if (entry->kind == AREA_WALL_CLOCK || entry->kind == AREA_CLOCK_PAIRING)
+        return inside(entry, action_gpa(inv, action, entry->kind));
+    if (entry->vcpu_id >= inv->vm->config.vcpus || entry->vcpu_id >= PROGRAM_VCPUS_MAX)
+        return false;
+    return inside(entry, record_gpa(inv, &inv->vm->vcpus[entry->vcpu_id], entry->kind)) ||
+           inside(entry, inv->vcpus[entry->vcpu_id].record_before[entry->kind]);
+}
 
-    if (entry->kind == AREA_WALL_CLOCK || entry->kind == AREA_CLOCK_PAIRING) {
-        start = action_gpa(inv, action, entry->kind);
-    } else {
-        if (entry->vcpu_id >= inv->vm->config.vcpus || entry->vcpu_id >= PROGRAM_VCPUS_MAX)
-            return false;
-        start = record_gpa(inv, &inv->vm->vcpus[entry->vcpu_id], entry->kind);
-        /* EOI-9: the exit withdraws an offer before the write that moves the area is handled. */
-        if (entry->kind == AREA_PV_EOI && entry->vcpu_id == action->vcpu &&
-            (inv->vcpus[action->vcpu].values[PV_EOI] & 1))
-            before = inv->vcpus[action->vcpu].values[PV_EOI] & ~1ull;
-    }
-    return (start != GPA_NOWHERE && entry->gpa - start < kind->size &&
-            entry->gpa - start + entry->size <= kind->size) ||
-           (before != GPA_NOWHERE && entry->gpa == before && entry->size == 1);
+void invariants_stores_before(struct invariants *inv)
+{
+    inv->old_before = inv->vm->clock.old_in_use;
+    for (unsigned i = 0; i < inv->vm->config.vcpus && i < PROGRAM_VCPUS_MAX; i++)
+        for (unsigned kind = 0; kind < AREA_WALL_CLOCK; kind++)
+            inv->vcpus[i].record_before[kind] = record_gpa(inv, &inv->vm->vcpus[i], (enum area_kind)kind);
 }
 
 static struct record_seen *record_of(struct invariants *inv, const struct trace_entry *entry)
@@ -134,7 +140,8 @@ static bool check_clock_body(const struct invariants *inv, const struct trace_en
                              struct violation *violation)
 {
     const uint8_t *b = entry->bytes;
-    bool stable_possible = inv->vm->env.clocksource_tsc && !inv->vm->clock.old_in_use;
+    /* The record may have been written before the action's own write made the old register count. */
+    bool stable_possible = inv->vm->env.clocksource_tsc && !(inv->vm->clock.old_in_use && inv->old_before);
 
     if (le32(b + 4) || b[30] || b[31])
         return violate(violation, "CLK-9", "a pad of the clock record was not zeroed");

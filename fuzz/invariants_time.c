@@ -29,6 +29,15 @@ static uint64_t read_clock(const struct vcpu_seen *seen, uint64_t tsc)
     return seen->reader.system_time + (uint64_t)(((unsigned __int128)delta * seen->reader.mul) >> 32);
 }
 
+static bool writes_tsc(const struct invariants *inv, const struct action *action,
+                       const struct outcome *outcome)
+{
+    uint32_t index = (uint32_t)invariants_operand(inv, &action->args[0]);
+
+    return action->op == OP_WRMSR && outcome->status == OUTCOME_OK &&
+           (index == IA32_TSC || index == IA32_TSC_ADJUST);
+}
+
 void invariants_clock_begin(struct invariants *inv, const struct action *action,
                             const struct outcome *outcome)
 {
@@ -40,8 +49,6 @@ void invariants_clock_begin(struct invariants *inv, const struct action *action,
     index = (uint32_t)invariants_operand(inv, &action->args[0]);
     if (index == 0x12 || index == 0x4b564d01)
         seen->reader.known = false; /* until the host has written the record at its new place */
-    if (index == IA32_TSC || index == IA32_TSC_ADJUST)
-        seen->reader.known = seen->time_known = false; /* CLK-15: time may jump */
 }
 
 bool invariants_time(struct invariants *inv, const struct action *action, const struct outcome *outcome,
@@ -53,6 +60,10 @@ bool invariants_time(struct invariants *inv, const struct action *action, const 
     if (action->op == OP_RESET) {
         for (unsigned i = 0; i < PROGRAM_VCPUS_MAX; i++)
             inv->vcpus[i].reader.known = inv->vcpus[i].time_known = false;
+        return true;
+    }
+    if (writes_tsc(inv, action, outcome)) { /* CLK-15: time may jump, also for a record written just before */
+        seen->reader.known = seen->time_known = false;
         return true;
     }
     /* Only a vCPU that has just been entered has its record up to date. */
