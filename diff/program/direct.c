@@ -532,9 +532,10 @@ static void leave_to_host(struct direct_machine *m, const struct action *action)
             vcpu_exit(&m->vm.vcpus[i]);
 }
 
-static bool is_stuck(const struct vcpu *vcpu)
+/* One that waits for a page counts even while something else wakes it now and then: it cannot go on (APF-17). */
+static bool is_stuck(const struct direct_machine *m, const struct vcpu *vcpu)
 {
-    return sleeps(vcpu) || vcpu->hold;
+    return sleeps(vcpu) || vcpu->hold || m->vcpus[vcpu->id].waits;
 }
 
 /* vCPU 0 runs the program: but for a timer that is due soon, nobody is left to wake it. */
@@ -542,11 +543,11 @@ static void get_over_stuck(struct direct_machine *m)
 {
     uint64_t deadline = m->now_ns + HLT_WAIT_NS, next;
 
-    while (is_stuck(&m->vm.vcpus[0]) && (next = lapic_next_deadline_ns(&m->vm)) <= deadline) {
+    while (is_stuck(m, &m->vm.vcpus[0]) && (next = lapic_next_deadline_ns(&m->vm)) <= deadline) {
         advance_to(m, next > m->now_ns ? next : m->now_ns + 1);
         settle(m, 0);
     }
-    if (!is_stuck(&m->vm.vcpus[0]))
+    if (!is_stuck(m, &m->vm.vcpus[0]))
         return;
     m->hangs++;
     system_reset(m);
@@ -559,7 +560,7 @@ static void step_clock(const struct step *step)
 
 static bool can_act(const struct direct_machine *m, const struct vcpu *vcpu)
 {
-    return !m->paused && vcpu->mp_state == MP_RUNNABLE && !vcpu->hold && !m->vcpus[vcpu->id].lost;
+    return !m->paused && vcpu->mp_state == MP_RUNNABLE && !is_stuck(m, vcpu) && !m->vcpus[vcpu->id].lost;
 }
 
 /* A halt or a wait for a page that ended in the step that began it. */
@@ -592,7 +593,7 @@ static void step_guest(struct step *step)
     else
         direct_act(step);
     settle(m, action->vcpu);
-    if (action->vcpu == 0 && is_stuck(step->vcpu))
+    if (action->vcpu == 0 && is_stuck(m, step->vcpu))
         get_over_stuck(m);
     take_own_wake(m, step->outcome);
     if (shell->restarted) /* by its own IPI: nobody is left to report */

@@ -4,6 +4,7 @@
 #include "diff/program/direct_guest.h"
 #include "vmm/abi/apic.h"
 #include "vmm/apic/lapic.h"
+#include "vmm/pv/async_pf.h"
 #include "vmm/pv/intercept.h"
 #include "vmm/pv/msr.h"
 
@@ -53,6 +54,17 @@ static void enter_mode(struct step *step)
     regs->rip = PROBE_PADS + 64 * step->action->vcpu;
     regs->rflags = 2 | (step->m->vcpus[step->action->vcpu].interrupts ? RFLAGS_IF : 0);
     regs->shadow = false;
+}
+
+/* The probe goes back to 64-bit mode, which turns paging on again. */
+static void leave_mode(struct step *step)
+{
+    struct cpu_regs *regs = &step->vcpu->regs;
+
+    if (regs->cr0 & CR0_PG)
+        return;
+    regs->cr0 = mode_state[MODE_64].cr0;
+    apf_paging_changed(step->vcpu);
 }
 
 /* A value of its own in every register, in both halves, so that a stray write shows: the probe's values. */
@@ -550,6 +562,7 @@ void direct_act(struct step *step)
     enter_mode(step);
     outcome->status = OUTCOME_OK;
     trap = acts[action->op](step);
+    leave_mode(step);
     if (outcome->status != OUTCOME_OK)
         return;
     if (trap.vector == TRAP_RETRY)
