@@ -457,6 +457,7 @@ Test(apf, APF_15_a_completion_wakes_from_HLT)
         fault(&f, 1);                                                                                        \
         page_in(&f, 0);                                                                                      \
         how;                                                                                                 \
+        cr_assert(eq(u8, f.vcpu->apf.faults, 0));                                                            \
         ram_put_u32(&f, TOKEN, 0);                                                                           \
         page_in(&f, 1);                                                                                      \
         vcpu_enter(f.vcpu);                                                                                  \

@@ -90,7 +90,6 @@ struct steal {
     uint64_t msr;
     uint64_t run_delay_ns; /* reading that the guest was last told */
     uint64_t waited_ns;    /* run delay that vcpu_schedule() gave, on top of what env measures */
-    bool preempted;        /* the host believes that the record says so (STL-10) */
 };
 struct async_pf {
     uint64_t en_msr, int_msr;

@@ -89,8 +89,9 @@ struct vm {
     uint64_t timer_check_ns; /* no local APIC timer is due before this env time; UINT64_MAX: none is armed */
     struct ioapic ioapic;
     struct vm_hooks hooks;
-    uint16_t yield_to;  /* vCPU that a guest asked to run next, plus 1; 0: none (YLD-2) */
-    struct vcpu *vcpus; /* config.vcpus of them */
+    const struct msr_filter *msr_filter; /* vmm/pv/msr_filter.h; NULL: none */
+    uint16_t yield_to;                   /* vCPU that a guest asked to run next, plus 1; 0: none (YLD-2) */
+    struct vcpu *vcpus;                  /* config.vcpus of them */
 };
 
 /* The vCPU leaves the guest on the slow path: call before the exit is handled. What the host lent to the guest until then

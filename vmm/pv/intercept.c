@@ -7,6 +7,7 @@
 #include "vmm/pv/features.h"
 #include "vmm/pv/lifecycle.h"
 #include "vmm/pv/msr.h"
+#include "vmm/pv/msr_filter.h"
 
 struct trap intercept_cpuid(struct vcpu *vcpu)
 {
@@ -30,11 +31,13 @@ static bool refused(const struct vcpu *vcpu, enum msr_result result)
 struct trap intercept_rdmsr(struct vcpu *vcpu)
 {
     uint64_t *gpr = vcpu->regs.gpr, value = 0;
+    uint32_t index = (uint32_t)gpr[RCX];
 
     if (vcpu_cpl(vcpu) != 0)
         return GP0; /* from the CPU itself: no exit (GEN-1) */
     vcpu_exit(vcpu);
-    if (refused(vcpu, vcpu_rdmsr(vcpu, (uint32_t)gpr[RCX], &value, ORIGIN_GUEST)))
+    if (!msr_filter_allows(vcpu->vm->msr_filter, index, MSR_ACCESS_READ) ||
+        refused(vcpu, vcpu_rdmsr(vcpu, index, &value, ORIGIN_GUEST)))
         return GP0;
     gpr[RAX] = (uint32_t)value;
     gpr[RDX] = value >> 32;
@@ -45,11 +48,13 @@ struct trap intercept_wrmsr(struct vcpu *vcpu)
 {
     uint64_t *gpr = vcpu->regs.gpr;
     uint64_t value = gpr[RDX] << 32 | (uint32_t)gpr[RAX];
+    uint32_t index = (uint32_t)gpr[RCX];
 
     if (vcpu_cpl(vcpu) != 0)
         return GP0;
     vcpu_exit(vcpu);
-    if (refused(vcpu, vcpu_wrmsr(vcpu, (uint32_t)gpr[RCX], value, ORIGIN_GUEST)))
+    if (!msr_filter_allows(vcpu->vm->msr_filter, index, MSR_ACCESS_WRITE) ||
+        refused(vcpu, vcpu_wrmsr(vcpu, index, value, ORIGIN_GUEST)))
         return GP0;
     return NO_TRAP;
 }

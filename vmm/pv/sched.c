@@ -30,7 +30,6 @@ void vcpu_schedule(struct vcpu *vcpu, uint64_t delay_ns)
     vcpu->hold &= ~(uint8_t)HOLD_DESCHEDULED;
     if (has_work(vcpu))
         vcpu->steal.waited_ns += delay_ns;
-    vcpu->requests |= REQ_EVENT; /* what came meanwhile is looked at now */
     vcpu_load(vcpu);
 }
 

@@ -75,7 +75,6 @@ const struct field snapshot_vcpu_fields[] = {
     V(steal.msr, ANY),
     V(steal.run_delay_ns, ANY),
     V(steal.waited_ns, ANY),
-    V(steal.preempted, BOOL),
     V(apf.en_msr, ANY),
     V(apf.int_msr, 0xff),
     V(apf.vector, ANY),

@@ -41,22 +41,17 @@ void vcpu_load(struct vcpu *vcpu)
         vcpu->requests |= REQ_STEAL;
 }
 
-/* The record is as the last update left it: neither slots nor the MSR changed since. */
-static bool record_current(const struct vcpu *vcpu, const struct area *area)
-{
-    return area->state == AREA_GOOD && area->generation == vcpu->vm->memory.slot_generation &&
-           !(vcpu->requests & REQ_STEAL);
-}
-
-/* Not again while the record says so already: another vCPU may have asked for a TLB flush in the byte (KB-12). */
+/* Only into a record that is as the last update left it: no slot changed, and no update waits. One that waits means that
+ * the MSR was just written, or that the vCPU was put on a CPU and taken off again without running: the byte then says
+ * "preempted" already, and another vCPU may have put a flush request beside it (KB-12). */
 void steal_set_preempted(struct vcpu *vcpu)
 {
     const uint8_t preempted = KVM_VCPU_PREEMPTED;
     struct area *area = vcpu_area(vcpu, AREA_STEAL);
 
-    if (!vcpu->steal.preempted && record_current(vcpu, area))
-        vcpu->steal.preempted =
-            area_write(area, offsetof(struct kvm_steal_time, preempted), &preempted, sizeof(preempted));
+    if (area->state == AREA_GOOD && area->generation == vcpu->vm->memory.slot_generation &&
+        !(vcpu->requests & REQ_STEAL))
+        area_write(area, offsetof(struct kvm_steal_time, preempted), &preempted, sizeof(preempted));
 }
 
 void steal_publish(struct vcpu *vcpu)
@@ -71,7 +66,6 @@ void steal_publish(struct vcpu *vcpu)
      * flush feature the byte still says whether the vCPU runs (KB-16). */
     if (!area_exchange_u8(area, offsetof(struct kvm_steal_time, preempted), 0, &preempted))
         return;
-    vcpu->steal.preempted = false;
     if (vcpu_has_feature(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (preempted & KVM_VCPU_FLUSH_TLB))
         vcpu_flush_guest_tlb(vcpu);
     if (!record_begin(area, offsetof(struct kvm_steal_time, version), &version))
