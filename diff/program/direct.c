@@ -322,11 +322,17 @@ static void settle_vcpu(struct direct_machine *m, struct vcpu *vcpu)
 }
 
 /* Only the vCPU that acted can have changed what it accepts; others are told by a request. */
-static void settle(struct direct_machine *m, unsigned acting)
+static void settle_each(struct direct_machine *m, unsigned acting)
 {
     for (unsigned i = 0; i < m->config.vcpus; i++)
         if (!vcpu_descheduled(&m->vm.vcpus[i]) && (i == acting || m->vm.vcpus[i].requests))
             settle_vcpu(m, &m->vm.vcpus[i]);
+}
+
+static void settle(struct direct_machine *m, unsigned acting)
+{
+    settle_each(m, acting);
+    settle_each(m, PROGRAM_VCPUS_MAX); /* a later one may have left work to an earlier one (STB-4) */
 }
 
 /* Host actions. */
@@ -551,6 +557,7 @@ static void get_over_stuck(struct direct_machine *m)
         return;
     m->hangs++;
     system_reset(m);
+    settle(m, 0); /* no vCPU runs on with work left to do (GEN-10) */
 }
 
 static void step_clock(const struct step *step)
