@@ -75,7 +75,8 @@ static bool store_allowed(const struct invariants *inv, const struct action *act
 {
     if (entry->kind == AREA_WALL_CLOCK || entry->kind == AREA_CLOCK_PAIRING)
         return inside(entry, action_gpa(inv, action, entry->kind));
-    if (entry->vcpu_id >= inv->vm->config.vcpus || entry->vcpu_id >= PROGRAM_VCPUS_MAX)
+    if (entry->kind >= AREA_KINDS || entry->vcpu_id >= inv->vm->config.vcpus ||
+        entry->vcpu_id >= PROGRAM_VCPUS_MAX)
         return false;
     return inside(entry, record_gpa(inv, &inv->vm->vcpus[entry->vcpu_id], entry->kind)) ||
            inside(entry, inv->vcpus[entry->vcpu_id].record_before[entry->kind]);
