@@ -97,6 +97,15 @@ Test(dirty_log, GEN_12_a_withdrawn_offer_is_a_store_too)
     expect_record_dirty(&f);
 }
 
+Test(dirty_log, GEN_12_the_exchange_of_the_preempted_byte)
+{
+    FAKE_VM(f);
+    uint8_t old;
+    logging(&f, MSR_KVM_STEAL_TIME, RECORD | 1);
+    cr_assert(area_exchange_u8(vcpu_area(f.vcpu, AREA_STEAL), 16, 0, &old));
+    expect_record_dirty(&f);
+}
+
 Test(dirty_log, reading_and_paging_dirty_nothing)
 {
     FAKE_VM(f);

@@ -63,6 +63,16 @@ Test(steal, STL_12_what_an_enabled_record_looks_like)
     cr_assert(gt(u32, record(&f).version, first.version));
 }
 
+Test(steal, STL_5_an_ioctl_of_the_vcpu_loads_it_even_if_it_fails)
+{
+    FAKE_VM(f);
+    enabled(&f);
+    uint32_t version = record(&f).version;
+    cr_assert(ne(int, vcpu_kvmclock_ctrl(f.vcpu), 0), "it has no clock");
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u32, record(&f).version, version + 2));
+}
+
 Test(steal, STL_6_the_vector_of_the_specification)
 {
     FAKE_VM(f);
