@@ -33,9 +33,7 @@ static void run_cpu(struct ran *r, enum machine_kind kind, const char *cpu, cons
                                    .smp = smp,
                                    .memory = "64M"};
     err = machine_open(&machine, kind, 0, NULL, NULL, why);
-    if (err == -ENOENT)
-        cr_skip_test("%s", why);
-    cr_assert(eq(int, err, 0), "%s", why);
+    cr_assert(eq(int, err, 0), "%s", why); /* ci/setup installs QEMU: without it this fails, by name */
     cr_assert(eq(int, machine_run(machine, &item, 1, &r->result), 0));
     cr_assert(eq(str, r->result.error, ""));
     r->t = &r->result.transcripts[0];
