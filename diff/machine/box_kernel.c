@@ -61,7 +61,8 @@ static int shell(const char *folder, const char *script, const char *const words
 
     args_add(&args, "/bin/sh");
     args_add(&args, "-c");
-    args_addf(&args, "cd \"$0\" && %s", script);
+    args_addf(&args, "PATH=$PATH:/usr/sbin:/sbin; cd \"$0\" && %s",
+              script); /* where depmod is, for a user too */
     args_add(&args, folder);
     for (; *words; words++)
         args_add(&args, *words);
