@@ -61,8 +61,8 @@ static int shell(const char *folder, const char *script, const char *const words
 
     args_add(&args, "/bin/sh");
     args_add(&args, "-c");
-    args_addf(&args, "PATH=$PATH:/usr/sbin:/sbin; cd \"$0\" && %s",
-              script); /* where depmod is, for a user too */
+    /* depmod and modprobe are in /usr/sbin, which is not in every user's PATH. */
+    args_addf(&args, "PATH=$PATH:/usr/sbin:/sbin; cd \"$0\" && %s", script);
     args_add(&args, folder);
     for (; *words; words++)
         args_add(&args, *words);
