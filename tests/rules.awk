@@ -1,5 +1,7 @@
 # Rules -> tests -> last results. Reads tests/rules first, then test results (.tap), and C and program files that name rules.
 # -v check=1: takes lists of tests (--list) instead, and only says what contradicts the table. Exit 1: something is wrong.
+#   -v map=NAME as well: prints each rule in the list, with NAME.
+# -v failed=RULE: prints nothing; exit 0 if a test that carries the rule failed.
 
 function fail(text) { print text; wrong = 1 }
 
@@ -46,6 +48,8 @@ function count_test(name, where, outcome,    i, n, found) {
         if (!known(found[i], where " " name))
             continue
         tests[found[i]]++
+        if (map)
+            print found[i], map
         ended[found[i], outcome]++
         if (!((found[i], where) in in_file))
             files[found[i]] = files[found[i]] (files[found[i]] ? ", " : "") where
@@ -97,6 +101,11 @@ FILENAME ~ /\.tap$/ && /^(not )?ok - / {
     count_test(name, file, /^not ok/ ? "failed" : / # SKIP/ ? "skipped" : "passed")
 }
 
+FILENAME ~ /mutants\/results$/ {
+    if (/\tkilled by /)
+        proven[$1]
+}
+
 FILENAME ~ /\.c$/ {
     count_others($0, "\"[A-Z]+-?[0-9]+\"", FILENAME ~ /^fuzz/ ? "fuzz" : "judge")
 }
@@ -119,11 +128,14 @@ function row(id, result, count, also, words,    code) {
 END {
     if (check)
         exit wrong
+    if (failed)
+        exit !ended[failed, "failed"]
     row("rule", "result", "tests", "also watched by", "title: where")
     for (i = 1; i <= rules; i++) {
         id = order[i]
         if (state[id] == "testable") {
             testable++
+            seen_failing += id in proven
             tested += tests[id] > 0
             passed += outcome_of(id) == "passed"
         }
@@ -142,6 +154,7 @@ END {
             state[id] == "testable" ? paint(sprintf("%-40s", "NO TEST"), 31) : sprintf("%-40s", state[id]),
             title[id], others[id] ? " (watched by " others[id] ")" : ""
     }
-    printf "\n%d of %d testable rules have a test, %d passed\n", tested, testable, passed
+    printf "\n%d of %d testable rules have a test, %d passed; %d have a test that was seen failing (ci/test --mutants)\n",
+        tested, testable, passed, seen_failing
     exit wrong
 }
