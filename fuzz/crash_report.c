@@ -1,5 +1,5 @@
-/* The crash handler of replay binaries (libunwind, write) and the naming of its addresses (libdw), which happens in the
- * supervising process. In ASan builds the sanitizer owns SIGSEGV and the walk starts from its death callback. */
+/* The crash handler of replay binaries (libunwind, write), and the kind of crash that it saw. In ASan builds the
+ * sanitizer owns SIGSEGV and the walk starts from its death callback. */
 #include "fuzz/crash_report.h"
 
 #include <signal.h>
@@ -11,9 +11,6 @@
 #ifdef PARAVANE_LIBUNWIND
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
-#endif
-#ifdef PARAVANE_LIBDW
-#include <elfutils/libdwfl.h>
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -125,68 +122,3 @@ void crash_report_kind(const struct crash_record *rec, char *buf, size_t size)
     else
         snprintf(buf, size, "sanitizer report (see above)");
 }
-
-#ifdef PARAVANE_LIBDW
-static bool project_frame(const char *module, const char *function)
-{
-    static const char *const foreign[] = {"__asan", "__ubsan", "__sanitizer", "__interceptor", "_Unwind",
-                                          "__libc", "raise",   "abort",       "gsignal",       "__pthread"};
-
-    if (!function || strstr(module, ".so") || strstr(module, "[vdso]"))
-        return false;
-    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
-        if (!strncmp(function, foreign[i], strlen(foreign[i])))
-            return false;
-    return true;
-}
-
-static const char *below_project(const char *path)
-{
-    size_t len = strlen(PARAVANE_SOURCE_DIR);
-
-    return !strncmp(path, PARAVANE_SOURCE_DIR, len) && path[len] == '/' ? path + len + 1 : path;
-}
-
-void crash_report_stack(const struct crash_record *rec, FILE *out)
-{
-    static const Dwfl_Callbacks callbacks = {.find_elf = dwfl_linux_proc_find_elf,
-                                             .find_debuginfo = dwfl_standard_find_debuginfo};
-    Dwfl *dwfl = dwfl_begin(&callbacks);
-    unsigned shown = 0;
-
-    if (!dwfl || dwfl_linux_proc_report(dwfl, getpid()) || dwfl_report_end(dwfl, NULL, NULL)) {
-        fprintf(out, "    (libdw: %s)\n", dwfl_errmsg(-1));
-        dwfl_end(dwfl);
-        return;
-    }
-    for (unsigned i = 0; i < rec->frames && i < CRASH_FRAMES; i++) {
-        Dwarf_Addr at = rec->ip[i] - (i > 0); /* a return address may belong to the next line */
-        Dwfl_Module *module = dwfl_addrmodule(dwfl, at);
-        const char *name = module ? dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, NULL) : "";
-        const char *function = module ? dwfl_module_addrname(module, at) : NULL;
-        Dwfl_Line *line = module ? dwfl_module_getsrc(module, at) : NULL;
-        const char *file;
-        int number = 0;
-
-        file = line ? dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
-        if (!project_frame(name, function) || (file && strstr(file, "crash_report.c")))
-            continue;
-        if (file)
-            fprintf(out, "    #%u %s %s:%d\n", shown++, function, below_project(file), number);
-        else
-            fprintf(out, "    #%u %s\n", shown++, function);
-        if (!strcmp(function, "main"))
-            break;
-    }
-    if (!shown)
-        fprintf(out, "    (no frame of this project)\n");
-    dwfl_end(dwfl);
-}
-#else
-void crash_report_stack(const struct crash_record *rec, FILE *out)
-{
-    for (unsigned i = 0; i < rec->frames && i < CRASH_FRAMES; i++)
-        fprintf(out, "    #%u 0x%llx\n", i, (unsigned long long)rec->ip[i]);
-    fprintf(out, "    (built without libdw: no names)\n");
-}
-#endif
