@@ -4,28 +4,17 @@
 #include "diff/present.h"
 
 struct options {
-    const char *run, *store;
+    const char *run;
     struct presentation show;
 };
-
-enum { KEY_JSON = 0x100, KEY_STORE, KEY_STRICT };
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *options = state->input;
 
     switch (key) {
-    case 'o':
-        options->show.folder = arg;
-        break;
-    case KEY_JSON:
-        options->show.json = true;
-        break;
-    case KEY_STRICT:
-        options->show.strict = true;
-        break;
-    case KEY_STORE:
-        options->store = arg;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->show;
         break;
     case ARGP_KEY_ARG:
         if (state->arg_num)
@@ -43,16 +32,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 int cmd_report(int argc, char **argv)
 {
-    static const struct argp_option argp_options[] = {
-        {NULL, 'o', "DIR", 0, "write report.html, .json, .junit.xml and .sarif here", 0},
-        {"json", KEY_JSON, NULL, 0, "print report.json instead of the table", 0},
-        {"strict", KEY_STRICT, NULL, 0, "a stale known difference is a finding", 0},
-        {"store", KEY_STORE, "FILE", 0, "run store ($XDG_DATA_HOME/paravane/runs.db)", 0},
-        {0},
-    };
+    static const struct argp_child children[] = {{&present_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
-        .options = argp_options,
         .parser = parse_option,
+        .children = children,
         .args_doc = "RUN",
         .doc =
             "Shows a stored run again: the same bytes every time.\v"
@@ -63,5 +46,5 @@ int cmd_report(int argc, char **argv)
     struct options options = {0};
 
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    return present_stored_run(options.run, options.store, &options.show);
+    return present_stored_run(options.run, &options.show);
 }

@@ -26,23 +26,11 @@ struct list {
 
 struct options {
     struct list cpus, matrices, scenarios;
-    const char *machine, *smp, *memory, *reference, *known, *fuzz, *store;
+    const char *machine, *smp, *memory, *reference, *known, *fuzz;
     struct presentation show;
 };
 
-enum {
-    KEY_CPU = 0x100,
-    KEY_MATRIX,
-    KEY_SCENARIO,
-    KEY_MACHINE,
-    KEY_SMP,
-    KEY_REFERENCE,
-    KEY_KNOWN,
-    KEY_FUZZ,
-    KEY_STORE,
-    KEY_JSON,
-    KEY_STRICT
-};
+enum { KEY_CPU = 0x100, KEY_MATRIX, KEY_SCENARIO, KEY_MACHINE, KEY_SMP, KEY_REFERENCE, KEY_KNOWN, KEY_FUZZ };
 
 static const struct argp_option argp_options[] = {
     {"cpu", KEY_CPU, "SPEC", 0, "a -cpu string, as QEMU takes it; may be given again", 1},
@@ -55,10 +43,6 @@ static const struct argp_option argp_options[] = {
      "auto, qemu-kvm, qemu-box, qemu-tcg, recording or recording:FILE (auto)", 3},
     {"known", KEY_KNOWN, "FILE", 0, "known differences (corpora/diff/known-differences)", 3},
     {"fuzz", KEY_FUZZ, "FILE", 0, "results of pv-fuzz run --json, one a line, for the report", 3},
-    {NULL, 'o', "DIR", 0, "write report.html, .json, .junit.xml and .sarif here", 4},
-    {"json", KEY_JSON, NULL, 0, "print report.json instead of the table", 4},
-    {"strict", KEY_STRICT, NULL, 0, "a stale known difference is a finding", 4},
-    {"store", KEY_STORE, "FILE", 0, "run store ($XDG_DATA_HOME/paravane/runs.db)", 4},
     {0},
 };
 
@@ -74,6 +58,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     struct options *options = state->input;
 
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->show;
+        break;
     case KEY_CPU:
         list_add(state, &options->cpus, arg);
         break;
@@ -100,18 +87,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         break;
     case KEY_FUZZ:
         options->fuzz = arg;
-        break;
-    case 'o':
-        options->show.folder = arg;
-        break;
-    case KEY_JSON:
-        options->show.json = true;
-        break;
-    case KEY_STRICT:
-        options->show.strict = true;
-        break;
-    case KEY_STORE:
-        options->store = arg;
         break;
     case ARGP_KEY_ARG:
         argp_error(state, "run takes no argument: %s; a scenario is named with --scenario", arg);
@@ -349,7 +324,7 @@ static int check_places(const struct options *options)
 {
     struct store *store = NULL;
     char why[240] = "out of memory";
-    int err = store_open(&store, options->store, true, why);
+    int err = store_open(&store, options->show.store, true, why);
 
     store_close(store);
     if (!err && options->show.folder)
@@ -375,14 +350,16 @@ static int run_and_show(struct run *run, const struct options *options)
                               : strerror(-err));
         return status_of(err);
     }
-    return present_new_run(run, options->store, &options->show);
+    return present_new_run(run, &options->show);
 }
 
 int cmd_run(int argc, char **argv)
 {
+    static const struct argp_child children[] = {{&present_argp, 0, NULL, 4}, {0}};
     static const struct argp argp = {
         .options = argp_options,
         .parser = parse_option,
+        .children = children,
         .doc =
             "Runs the same programs under the same flags on our VMM and on real QEMU/KVM and compares what the "
             "guest saw.\v"

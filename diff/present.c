@@ -9,6 +9,41 @@
 #include "diff/command.h"
 #include "diff/report/store.h"
 
+enum { KEY_JSON = 0x200, KEY_STRICT, KEY_STORE }; /* beyond the keys of the commands */
+
+static const struct argp_option present_options[] = {
+    {NULL, 'o', "DIR", 0, "write report.html, .json, .junit.xml and .sarif here", 0},
+    {"json", KEY_JSON, NULL, 0, "print report.json instead of the table", 0},
+    {"strict", KEY_STRICT, NULL, 0, "a stale known difference is a finding", 0},
+    {"store", KEY_STORE, "FILE", 0, "run store ($XDG_DATA_HOME/paravane/runs.db)", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct presentation *show = state->input;
+
+    switch (key) {
+    case 'o':
+        show->folder = arg;
+        break;
+    case KEY_JSON:
+        show->json = true;
+        break;
+    case KEY_STRICT:
+        show->strict = true;
+        break;
+    case KEY_STORE:
+        show->store = arg;
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+const struct argp present_argp = {.options = present_options, .parser = parse_option};
+
 struct history {
     struct store *store;
     uint64_t run;
@@ -129,7 +164,7 @@ static int save(struct store *store, struct run *run, const struct report *repor
     return err;
 }
 
-int present_new_run(struct run *run, const char *store_path, const struct presentation *show)
+int present_new_run(struct run *run, const struct presentation *show)
 {
     struct history history = {0};
     struct report report;
@@ -138,7 +173,7 @@ int present_new_run(struct run *run, const char *store_path, const struct presen
 
     if (build(&report, run))
         return EXIT_OURS;
-    if (store_open(&history.store, store_path, true, why) || save(history.store, run, &report, why)) {
+    if (store_open(&history.store, show->store, true, why) || save(history.store, run, &report, why)) {
         /* The result of minutes of work is shown even so; the status says that it is not kept. */
         fprintf(stderr, "pv-diff: the run is not stored: %s\n", why);
         show_report(&report, show);
@@ -154,13 +189,13 @@ int present_new_run(struct run *run, const char *store_path, const struct presen
     return status;
 }
 
-int present_stored_run(const char *which, const char *store_path, const struct presentation *show)
+int present_stored_run(const char *which, const struct presentation *show)
 {
     struct history history = {0};
     struct run *run = calloc(1, sizeof(*run));
     struct report report;
     char why[240] = "out of memory";
-    int err = run ? store_open(&history.store, store_path, false, why) : -ENOMEM, status;
+    int err = run ? store_open(&history.store, show->store, false, why) : -ENOMEM, status;
 
     if (!err)
         err = store_load(history.store, which, run, why);

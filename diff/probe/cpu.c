@@ -29,7 +29,11 @@ static void enter_long(struct cpu *cpu, uint16_t cs, uint16_t ss, struct context
     c->error = (uint32_t)f->error;
 }
 
-/* Registers that 16 and 32-bit code can see; the others keep what context holds. */
+/* Registers that 16 and 32-bit code can see: into a frame, in the order of POPAD, and back. The others keep what context
+ * holds. */
+#define LEGACY_FRAME(g)                                                                                      \
+    (uint32_t)(g)[RDI], (uint32_t)(g)[RSI], (uint32_t)(g)[RBP], 0, (uint32_t)(g)[RBX], (uint32_t)(g)[RDX],   \
+        (uint32_t)(g)[RCX], (uint32_t)(g)[RAX]
 #define LEGACY_GPRS(g, f)                                                                                    \
     g[RAX] = f->eax, g[RCX] = f->ecx, g[RDX] = f->edx, g[RBX] = f->ebx, g[RBP] = f->ebp, g[RSI] = f->esi,    \
     g[RDI] = f->edi
@@ -39,21 +43,8 @@ static void enter_protected(struct cpu *cpu, uint16_t cs, uint16_t ss, struct co
     struct frame32 *f = &cpu->frame32;
     uint64_t *g = c->gpr;
 
-    *f = (struct frame32){(uint32_t)g[RDI],
-                          (uint32_t)g[RSI],
-                          (uint32_t)g[RBP],
-                          0,
-                          (uint32_t)g[RBX],
-                          (uint32_t)g[RDX],
-                          (uint32_t)g[RCX],
-                          (uint32_t)g[RAX],
-                          0,
-                          0,
-                          (uint32_t)c->rip,
-                          cs,
-                          (uint32_t)c->rflags,
-                          (uint32_t)(uintptr_t)cpu,
-                          ss};
+    *f = (struct frame32){LEGACY_FRAME(g),          0, 0, (uint32_t)c->rip, cs, (uint32_t)c->rflags,
+                          (uint32_t)(uintptr_t)cpu, ss};
     enter_32(cpu);
     LEGACY_GPRS(g, f);
     c->rip = f->eip;
@@ -67,18 +58,7 @@ static void enter_real(struct cpu *cpu, struct context *c)
     struct frame16 *f = &cpu->frame16;
     uint64_t *g = c->gpr;
 
-    *f = (struct frame16){(uint32_t)g[RDI],
-                          (uint32_t)g[RSI],
-                          (uint32_t)g[RBP],
-                          0,
-                          (uint32_t)g[RBX],
-                          (uint32_t)g[RDX],
-                          (uint32_t)g[RCX],
-                          (uint32_t)g[RAX],
-                          0,
-                          (uint16_t)c->rip,
-                          0,
-                          (uint16_t)c->rflags};
+    *f = (struct frame16){LEGACY_FRAME(g), 0, (uint16_t)c->rip, 0, (uint16_t)c->rflags};
     enter_16(cpu);
     LEGACY_GPRS(g, f);
     c->rip = f->ip;
