@@ -9,6 +9,7 @@
 #include "diff/command.h"
 #include "diff/corpus.h"
 #include "diff/execute.h"
+#include "diff/judge/blocks.h"
 #include "diff/machine/qemu.h"
 #include "diff/matrix.h"
 #include "diff/present.h"
@@ -114,7 +115,7 @@ static char *read_input(const char *path, size_t *length)
 }
 
 /* A name in a list of scenarios that neither the run nor the corpus knows is a slip of the pen. */
-static int check_names(const struct run *run, const char *path, const struct matrix_entry *entry)
+static const char *unknown_scenario(const struct run *run, const struct matrix_entry *entry)
 {
     const char *at = entry->scenarios;
 
@@ -124,48 +125,69 @@ static int check_names(const struct run *run, const char *path, const struct mat
 
         for (unsigned i = 0; !known && i < run->scenario_count; i++)
             known = strlen(run->scenarios[i].name) == length && !strncmp(run->scenarios[i].name, at, length);
-        if (!known) {
-            fprintf(stderr, "%s: line %u: flags %s: there is no scenario '%.*s'\n", path, entry->line,
-                    entry->name, (int)(length < 80 ? length : 80), at);
-            return -EINVAL;
-        }
+        if (!known)
+            return at;
         at += length;
+    }
+    return NULL;
+}
+
+static int check_names(const struct run *run, const char *path, const char *text, const struct matrix *matrix)
+{
+    for (unsigned i = 0; i < matrix->count; i++) {
+        const char *name = unknown_scenario(run, &matrix->entries[i]);
+        struct block_place place;
+
+        if (!name)
+            continue;
+        place = blocks_place(text, (size_t)(name - matrix->text));
+        fprintf(stderr, "%s:%u:%u: there is no scenario '%.*s'\n", path, place.line, place.column,
+                (int)strcspn(name, " \t"), name);
+        return -EINVAL;
     }
     return 0;
 }
 
-static int add_matrix(struct run *run, const char *path)
+/* 0, -ENOMEM, or -EINVAL after a line on stderr. */
+static int read_matrix(struct matrix *matrix, const struct run *run, const char *path, const char *text,
+                       size_t length)
 {
     char message[200];
+    int err = matrix_parse(matrix, text, length, message);
+
+    if (err == -EINVAL)
+        fprintf(stderr, "%s:%s\n", path, message);
+    if (!err && !matrix->count) {
+        fprintf(stderr, "%s: no flag set in it: write 'flags NAME' and under it cpu and machine\n", path);
+        err = -EINVAL;
+    }
+    return err ? err : check_names(run, path, text, matrix);
+}
+
+static int add_matrix(struct run *run, const char *path)
+{
     size_t length;
     char *text = read_input(path, &length);
     struct matrix *matrix = calloc(1, sizeof(*matrix));
-    int err = text && matrix ? 0 : -ENOMEM;
+    int err = matrix ? 0 : -ENOMEM;
 
     if (!text) {
         free(matrix);
         return EXIT_USAGE;
     }
     if (!err)
-        err = matrix_parse(matrix, text, length, message);
-    if (err == -EINVAL)
-        fprintf(stderr, "%s: %s\n", path, message);
-    if (!err && !matrix->count) {
-        fprintf(stderr, "%s: no flag set in it: write 'flags NAME' and under it cpu and machine\n", path);
-        err = -EINVAL;
-    }
+        err = read_matrix(matrix, run, path, text, length);
     for (unsigned i = 0; !err && i < matrix->count; i++) {
         const struct matrix_entry *e = &matrix->entries[i];
 
-        err = check_names(run, path, e);
-        if (err)
-            break;
         err = run_add_set(
             run,
             &(struct flag_set){
                 .name = e->name, .cpu = e->cpu, .machine = e->machine, .smp = e->smp, .memory = e->memory},
             e->scenarios);
     }
+    if (matrix)
+        matrix_free(matrix);
     free(matrix);
     free(text);
     return err == -EINVAL ? EXIT_USAGE : err ? out_of_memory() : EXIT_DONE;
@@ -275,14 +297,14 @@ static int prepare(struct run *run, const struct options *options)
 }
 
 /* Wrong known differences are found before machines are started for minutes. */
-static int check_known(const struct run *run)
+static int check_known(const struct run *run, const char *path)
 {
     struct known_differences *known = calloc(1, sizeof(*known));
     char message[200];
     int err = known ? known_parse(known, run->known, strlen(run->known), message) : -ENOMEM;
 
     if (err == -EINVAL)
-        fprintf(stderr, "known differences: %s\n", message);
+        fprintf(stderr, "%s:%s\n", path ? path : "known-differences", message);
     if (!err)
         known_free(known);
     free(known);
@@ -383,7 +405,7 @@ int cmd_run(int argc, char **argv)
     run_init(run);
     status = prepare(run, &options);
     if (!status)
-        status = check_known(run);
+        status = check_known(run, options.known);
     if (!status)
         status = check_memory(run);
     if (!status)

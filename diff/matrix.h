@@ -14,11 +14,13 @@ struct matrix_entry {
 };
 
 struct matrix {
+    char *text; /* the file, cut into what the entries point to */
     struct matrix_entry entries[MATRIX_MAX];
     unsigned count;
 };
 
-/* Texts point into `text`, which is cut up. -EINVAL with *message "line 3: ...". */
-int matrix_parse(struct matrix *matrix, char *text, size_t length, char message[200]);
+/* Hostile input. -EINVAL with *message "LINE:COLUMN: ...", -ENOMEM. *matrix is empty then. */
+int matrix_parse(struct matrix *matrix, const char *text, size_t length, char message[200]);
+void matrix_free(struct matrix *matrix);
 
 #endif

@@ -67,9 +67,9 @@ expect "a program that is no scenario of ours, on this host's KVM" 3 "use qemu-b
     "${run[@]}" --scenario "$work/program" --reference qemu-kvm
 
 for case in \
-    "this block has no machine|cpu kvm64" \
-    "line 4: no key 'colour'|cpu kvm64|machine pc|colour red" \
-    "there is no scenario 'nosuch'|cpu kvm64|machine pc|scenarios nosuch" \
+    "matrix:1:1: this block has no machine|cpu kvm64" \
+    "matrix:4:5: no key 'colour'|cpu kvm64|machine pc|colour red" \
+    "matrix:4:23: there is no scenario 'nosuch'|cpu kvm64|machine pc|scenarios msr-reset nosuch" \
     "-m 1T|cpu kvm64|machine pc|memory 1T"; do
     IFS='|' read -ra lines <<<"$case"
     block matrix "${lines[@]:1}"

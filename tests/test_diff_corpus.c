@@ -60,20 +60,21 @@ Test(diff_corpus, QMU_6_no_flag_set_enforces_without_kvmclock)
         if (contains(e->cpu, "kvm-msi-ext-dest-id=on"))
             cr_assert(contains(e->machine, "kernel-irqchip=split"), "%s", e->name);
     }
+    matrix_free(&matrix);
     free(text);
 }
 
-Test(diff_corpus, a_wrong_matrix_is_refused_with_its_line)
+Test(diff_corpus, a_wrong_matrix_is_refused_with_line_and_column)
 {
     static struct matrix matrix;
-    char twice[] = "flags a\n cpu x\n machine pc\nflags a\n cpu y\n machine pc\n",
-         bare[] = "flags a\n cpu x\n";
+    static const char twice[] = "flags a\n cpu x\n machine pc\nflags  a\n cpu y\n machine pc\n",
+                      bare[] = "flags a\n cpu x\n\n flags b\n";
     char message[200];
 
     cr_assert(ne(int, matrix_parse(&matrix, twice, strlen(twice), message), 0));
-    cr_assert(contains(message, "line 4: a second 'a'"), "%s", message);
+    cr_assert(contains(message, "4:8: a second 'a'"), "%s", message);
     cr_assert(ne(int, matrix_parse(&matrix, bare, strlen(bare), message), 0));
-    cr_assert(contains(message, "no machine"), "%s", message);
+    cr_assert(contains(message, "1:1: this block has no machine"), "%s", message);
 }
 
 Test(diff_corpus, known_differences_can_be_read)

@@ -110,11 +110,11 @@ Test(known, a_wrong_file_is_refused_with_its_line)
     static const struct {
         const char *text, *says;
     } rows[] = {
-        {"kind msr\n", "line 1: a block begins with difference"},
-        {"difference\n", "line 1: write a name after difference"},
-        {"difference a\n kind msr\n", "has no program"},
-        {"difference a\n kind msr\n kind msr\n", "line 3: said twice: kind"},
-        {"difference a\n colour red\n", "line 2: no key 'colour'"},
+        {"kind msr\n", "1:1: a block begins with difference"},
+        {"difference\n", "1:11: write a name after difference"},
+        {"difference a\n kind msr\n", "1:1: this block has no program"},
+        {"difference a\n kind msr\n kind msr\n", "3:2: said twice: kind"},
+        {"difference a\n colour red\n", "2:2: no key 'colour'"},
     };
     char message[200];
 
@@ -123,7 +123,8 @@ Test(known, a_wrong_file_is_refused_with_its_line)
         cr_assert(contains(message, rows[i].says), "row %u: %s", i, message);
         cr_assert(eq(u32, known.count, 0));
     }
-    cr_assert(eq(int, known_parse(&known, "a\0b", 3, message), -EINVAL));
+    cr_assert(eq(int, known_parse(&known, "#\n \0b", 5, message), -EINVAL));
+    cr_assert(contains(message, "2:2: a zero byte"), "%s", message);
     for (unsigned i = 0; i < 3000; i++) {
         char line[300];
         unsigned seed = i * 2654435761u;

@@ -10,7 +10,9 @@ struct block_parser {
     const struct block_format *format;
     char *entries, *entry; /* entry NULL: none is open */
     unsigned count, line;
-    char *message; /* 200 bytes */
+    const char *line_start;
+    struct block_place opener; /* of the open block */
+    char *message;             /* 200 bytes */
 };
 
 static const char **member(const struct block_parser *p, unsigned key)
@@ -18,9 +20,14 @@ static const char **member(const struct block_parser *p, unsigned key)
     return (const char **)(void *)(p->entry + p->format->keys[key].offset);
 }
 
-static int refuse(struct block_parser *p, const char *why, const char *about)
+static struct block_place place_of(const struct block_parser *p, const char *at)
 {
-    snprintf(p->message, 200, "line %u: %s%.60s", p->line, why, about);
+    return (struct block_place){p->line, (unsigned)(at - p->line_start) + 1};
+}
+
+static int refuse(struct block_parser *p, struct block_place place, const char *why, const char *about)
+{
+    snprintf(p->message, 200, "%u:%u: %s%.60s", place.line, place.column, why, about);
     return -EINVAL;
 }
 
@@ -28,26 +35,25 @@ static int entry_finish(struct block_parser *p)
 {
     for (unsigned key = 0; p->entry && key < p->format->key_count; key++)
         if (!*member(p, key)) {
-            if (p->format->keys[key].required) {
-                p->line = *(const unsigned *)(const void *)(p->entry + p->format->line_offset);
-                return refuse(p, "this block has no ", p->format->keys[key].word);
-            }
+            if (p->format->keys[key].required)
+                return refuse(p, p->opener, "this block has no ", p->format->keys[key].word);
             *member(p, key) = "";
         }
     p->entry = NULL;
     return 0;
 }
 
-static int entry_begin(struct block_parser *p, const char *name)
+static int entry_begin(struct block_parser *p, const char *word, const char *name)
 {
     int err = entry_finish(p);
 
     if (err)
         return err;
     if (!*name)
-        return refuse(p, "write a name after ", p->format->opener);
+        return refuse(p, place_of(p, name), "write a name after ", p->format->opener);
     if (p->count == p->format->entries_max)
-        return refuse(p, "too many blocks", "");
+        return refuse(p, place_of(p, word), "too many blocks", "");
+    p->opener = place_of(p, word);
     p->entry = p->entries + p->count++ * p->format->entry_size;
     memset(p->entry, 0, p->format->entry_size);
     *(const char **)(void *)(p->entry + p->format->name_offset) = name;
@@ -62,8 +68,8 @@ static int unknown_key(struct block_parser *p, const char *word)
 
     for (unsigned key = 0; key < p->format->key_count && used < sizeof(words) - 16; key++)
         used += (size_t)snprintf(words + used, sizeof(words) - used, " %s", p->format->keys[key].word);
-    snprintf(p->message, 200, "line %u: no key '%.30s'; write '%s NAME' or one of%s", p->line, word,
-             p->format->opener, words);
+    snprintf(p->message, 200, "%u:%u: no key '%.30s'; write '%s NAME' or one of%s", p->line,
+             place_of(p, word).column, word, p->format->opener, words);
     return -EINVAL;
 }
 
@@ -73,9 +79,9 @@ static int entry_set(struct block_parser *p, const char *word, const char *value
         if (strcmp(p->format->keys[key].word, word))
             continue;
         if (!p->entry)
-            return refuse(p, "a block begins with ", p->format->opener);
+            return refuse(p, place_of(p, word), "a block begins with ", p->format->opener);
         if (*member(p, key))
-            return refuse(p, "said twice: ", word);
+            return refuse(p, place_of(p, word), "said twice: ", word);
         *member(p, key) = value;
         return 0;
     }
@@ -95,25 +101,35 @@ static int parse_line(struct block_parser *p, char *line)
         *value++ = 0;
         value += strspn(value, " \t");
     }
-    return strcmp(word, p->format->opener) ? entry_set(p, word, value) : entry_begin(p, value);
+    return strcmp(word, p->format->opener) ? entry_set(p, word, value) : entry_begin(p, word, value);
+}
+
+struct block_place blocks_place(const char *text, size_t offset)
+{
+    struct block_place place = {1, 1};
+
+    for (size_t i = 0; i < offset; i++)
+        place = text[i] == '\n' ? (struct block_place){place.line + 1, 1}
+                                : (struct block_place){place.line, place.column + 1};
+    return place;
 }
 
 int blocks_parse(const struct block_format *format, char *text, size_t length, void *entries, unsigned *count,
                  char message[200])
 {
-    struct block_parser p = {.format = format, .entries = entries, .line = 1, .message = message};
+    struct block_parser p = {.format = format, .entries = entries, .message = message};
     int err = 0;
 
     message[0] = 0;
     if (strlen(text) != length)
-        err = refuse(&p, "a zero byte in it: this is no text", "");
-    p.line = 0;
+        err = refuse(&p, blocks_place(text, strlen(text)), "a zero byte: this is no text", "");
     for (char *line = text; !err && line;) {
         char *next = strchr(line, '\n');
 
         if (next)
             *next++ = 0;
         p.line++;
+        p.line_start = line;
         err = parse_line(&p, line);
         line = next;
     }

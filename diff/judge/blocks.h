@@ -21,8 +21,14 @@ struct block_format {
 };
 
 /* Cuts text (length bytes and a NUL after them) into strings in place; entries point into it. 0, or -EINVAL with
- * *message "line 3: ...". Hostile input. */
+ * *message "LINE:COLUMN: ...", both from 1, the column in bytes. Hostile input. */
 int blocks_parse(const struct block_format *format, char *text, size_t length, void *entries, unsigned *count,
                  char message[200]);
+
+/* Line and column of an offset into a text that is not cut up. */
+struct block_place {
+    unsigned line, column;
+};
+struct block_place blocks_place(const char *text, size_t offset);
 
 #endif

@@ -27,7 +27,7 @@ struct known_differences {
     unsigned count;
 };
 
-/* Hostile input. -EINVAL with *message "line 3: ...", -ENOMEM. *known is empty then. */
+/* Hostile input. -EINVAL with *message "LINE:COLUMN: ...", -ENOMEM. *known is empty then. */
 int known_parse(struct known_differences *known, const char *text, size_t len, char message[200]);
 void known_free(struct known_differences *known);
 
