@@ -281,15 +281,12 @@ static bool check_restored(const struct action *action, const struct outcome *ou
 static bool check_guest_action(struct invariants *inv, const struct vcpu *vcpu, const struct action *action,
                                const struct outcome *outcome, struct violation *violation)
 {
-    /* An INIT that arrived with this action has cleared what it wrote. */
-    bool init = vcpu->mp_state == MP_WAIT_SIPI || vcpu->apic.init_pending;
-
     if (!check_registers(action, outcome, violation))
         return false;
     switch (action->op) {
     case OP_RDMSR:
     case OP_WRMSR:
-        return init || check_msr(inv, vcpu, action, outcome, violation);
+        return invariants_had_init(inv, vcpu->id) || check_msr(inv, vcpu, action, outcome, violation);
     case OP_VMCALL:
     case OP_VMMCALL:
         return check_hypercall(inv, vcpu, action, outcome, violation);

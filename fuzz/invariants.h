@@ -36,6 +36,7 @@ struct vcpu_seen {
     uint64_t last_ns; /* of the last reading */
     /* Before the action, and what the host did since. */
     uint64_t record_before[AREA_WALL_CLOCK]; /* where each of its records was */
+    bool init_pending; /* clears what it clears before the action, and a SIPI behind it hides that it did */
     uint32_t isr[8];
     bool offered;                 /* a PV EOI */
     unsigned offers, withdrawals; /* stores of 1 and of 0 to its byte */

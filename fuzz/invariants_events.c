@@ -155,6 +155,7 @@ void invariants_events_before(struct invariants *inv, const struct action *actio
         struct vcpu_seen *seen = &inv->vcpus[i];
 
         memcpy(seen->isr, inv->vm->vcpus[i].apic.isr, sizeof(seen->isr));
+        seen->init_pending = inv->vm->vcpus[i].apic.init_pending;
         seen->offered = inv->vm->vcpus[i].eoi.pending;
         seen->offers = seen->withdrawals = 0;
         seen->token_gpa = token_gpa(inv, action, i);
@@ -251,9 +252,9 @@ static bool check_offer(const struct vcpu *vcpu, struct violation *violation)
 }
 
 /* INIT ends everything that was in service; the boot CPU's shows by its spurious vector register only. */
-static bool was_reset(const struct vcpu *vcpu)
+static bool services_nothing(const struct invariants *inv, unsigned i)
 {
-    return vcpu->mp_state == MP_WAIT_SIPI || vcpu->apic.init_pending || vcpu->apic.svr == 0xff;
+    return invariants_had_init(inv, i) || inv->vm->vcpus[i].apic.svr == 0xff;
 }
 
 bool invariants_events(struct invariants *inv, const struct action *action, const struct outcome *outcome,
@@ -270,7 +271,7 @@ bool invariants_events(struct invariants *inv, const struct action *action, cons
     for (unsigned i = 0; i < vcpus(inv); i++) {
         const struct vcpu *vcpu = &inv->vm->vcpus[i];
 
-        if (was_reset(vcpu))
+        if (services_nothing(inv, i))
             continue;
         if (!check_offer(vcpu, violation))
             return false;

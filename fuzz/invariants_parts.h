@@ -13,6 +13,13 @@ static inline uint64_t invariants_operand(const struct invariants *inv, const st
 {
     return inv->bases[operand->base < BASE_COUNT ? operand->base : BASE_NONE] + operand->value;
 }
+/* An INIT that was pending before the action or came with it: of the vCPU's registers nothing follows. */
+static inline bool invariants_had_init(const struct invariants *inv, unsigned vcpu_id)
+{
+    const struct vcpu *vcpu = &inv->vm->vcpus[vcpu_id];
+
+    return inv->vcpus[vcpu_id].init_pending || vcpu->mp_state == MP_WAIT_SIPI || vcpu->apic.init_pending;
+}
 /* invariants_stores.c: before the action; every host store since. */
 void invariants_stores_before(struct invariants *inv);
 bool invariants_stores(struct invariants *inv, const struct action *action, struct violation *violation);

@@ -535,6 +535,23 @@ Test(invariants, INV_7_a_consumed_offer_ends_one)
     free(f);
 }
 
+Test(invariants, RST_2_an_init_before_the_action_ends_what_was)
+{
+    struct fixture *f = fixture_new();
+    struct action action = {.op = OP_RDMSR, .args = {{BASE_NONE, MSR_KVM_STEAL_TIME}}};
+
+    f->vcpus[0].steal.msr = 0x41;
+    f->vcpus[0].apic.svr = 0x1ff;
+    in_service(f, 0, 0x41, true);
+    f->vcpus[0].apic.init_pending = true;
+    invariants_before(&f->inv, &action);
+    f->vcpus[0].apic.init_pending = false;
+    f->vcpus[0].steal.msr = 0;
+    in_service(f, 0, 0x41, false);
+    cr_expect(after(f, &action, &ok), "%s", f->violation.text);
+    free(f);
+}
+
 Test(invariants, EOI_9_an_offer_taken_back_that_was_not_made)
 {
     struct fixture *f = fixture_new();
