@@ -190,6 +190,8 @@ static void do_file(struct agent *agent, const uint8_t *data, size_t len)
         return;
     }
     make_folders(path);
+    if (!append)
+        unlink(path); /* a library that is in use here is not to be cut short under us */
     file = fopen(path, append ? "ae" : "we");
     if (!file || fwrite(bytes, 1, size, file) != size)
         snprintf(agent->problem, sizeof(agent->problem), "%.160s: %s", path, strerror(errno));

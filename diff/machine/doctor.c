@@ -8,8 +8,6 @@
 #include "diff/machine/deadline.h"
 #include "diff/machine/qualify.h"
 
-#define EVERYTHING_OF_QEMU (NEED_CPUID | NEED_MSR | NEED_HYPERCALL | NEED_LONG_MODE | NEED_SMP | NEED_CLOCK)
-
 static int run_one(void *ctx, const struct run_item *item, struct run_result *result)
 {
     run_result_free(result, 1); /* machine_run() makes its own */
@@ -24,7 +22,7 @@ static int try_box(struct machine *machine, struct diagnosis *row)
     int err = qualify(&q, row->info.host.native_vmcall, run_one, machine);
 
     row->needs = q.needs;
-    if (!err && *qualification_missing(&q, EVERYTHING_OF_QEMU, missing, sizeof(missing)))
+    if (!err && *qualification_missing(&q, QUALIFY_NEEDS, missing, sizeof(missing)))
         snprintf(row->note, sizeof(row->note), "%s", missing);
     row->info = *machine_info(machine);
     return err;
@@ -73,7 +71,7 @@ enum doctor_state doctor_state(const struct diagnosis *row)
 {
     if (!row->works || !row->needs)
         return DOCTOR_NO;
-    return is_reference(row->kind) && EVERYTHING_OF_QEMU & ~row->needs ? DOCTOR_PARTLY : DOCTOR_YES;
+    return is_reference(row->kind) && QUALIFY_NEEDS & ~row->needs ? DOCTOR_PARTLY : DOCTOR_YES;
 }
 
 bool doctor_has_reference(const struct diagnosis rows[MACHINE_KINDS])

@@ -103,7 +103,7 @@ static int kvm_qualify(struct machine *machine, struct qemu_machine *qm, uint32_
     if (err)
         return err;
     info->needs = q.needs;
-    qualification_missing(&q, ~(uint32_t)(NEED_SAVE_RESTORE | NEEDS_OF_OURS), missing, sizeof(missing));
+    qualification_missing(&q, QUALIFY_NEEDS, missing, sizeof(missing));
     snprintf(info->detail, sizeof(info->detail), "%s%s%.100s", info->host.flavour, missing[0] ? "; " : "",
              missing);
     if (!(needs & ~q.needs))

@@ -15,6 +15,9 @@ enum {
     QUALIFY_COUNT
 };
 
+/* The needs that a capability stands for: what a reference is to serve. */
+#define QUALIFY_NEEDS (NEED_CPUID | NEED_MSR | NEED_HYPERCALL | NEED_LONG_MODE | NEED_SMP | NEED_CLOCK)
+
 struct qualification {
     uint32_t needs; /* enum program_need that are served; those that no capability stands for included */
     struct {
