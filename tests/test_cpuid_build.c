@@ -40,6 +40,18 @@ Test(cpuid_build, K2_and_QMU_2_named_models_get_the_default_set)
     cr_assert(eq(u32, pv_word("qemu64", "q35,kernel-irqchip=split"), PV_DEFAULT | 1 << 15));
 }
 
+Test(cpuid_build, T6_room_for_ids_above_254_turns_32_bit_ids_on)
+{
+    struct built b;
+
+    build(&b, "qemu64", "q35,kernel-irqchip=split", "2,sockets=256,maxcpus=256", 0);
+    cr_assert(eq(int, b.result, 0), "%s", b.outcome.error.text);
+    cr_assert(b.outcome.ids_32bit);
+    build(&b, "qemu64", "q35,kernel-irqchip=split", "2,sockets=255,maxcpus=255", 0);
+    cr_assert(eq(int, b.result, 0), "%s", b.outcome.error.text);
+    cr_assert(not(b.outcome.ids_32bit));
+}
+
 Test(cpuid_build, K4_kvmclock_is_two_bits)
 {
     cr_assert(eq(u32, pv_word("qemu64,-kvmclock", NULL), 0x01000072));

@@ -167,3 +167,96 @@ Test(msi, KB_08_a_cluster_that_does_not_exist_has_nobody)
     lapic_send_ipi(f.vcpu, APIC_DEST_LOGICAL | APIC_INT_ASSERT | 0x90, 0x00010009);
     cr_assert(eq(uint, holders(&f, 0x90), 1u << 16 | 1u << 19));
 }
+
+/* A guest's store outside of the local APIC's page, as QEMU's window takes it. */
+static void store(struct fake_vm *f, uint64_t gpa, unsigned size, uint64_t value)
+{
+    bus_write(&f->vm.bus, BUS_MMIO, f->vcpu, gpa, size, value);
+}
+
+static void create_board(struct fake_vm *f, uint16_t vcpus, uint32_t features)
+{
+    create(f, vcpus, NULL, features);
+    cr_assert(eq(int, board_interrupts_add(&f->vm), 0));
+}
+
+Test(msi, MSI_5_a_store_into_the_window_is_a_message)
+{
+    FAKE_VM(f);
+    create_board(&f, 2, 0);
+    store(&f, 0xfee01000, 4, 0x90);
+    cr_assert(eq(uint, holders(&f, 0x90), 2));
+    store(&f, 0xfeeff000, 4, 0x91);
+    cr_assert(eq(uint, holders(&f, 0x91), 3));
+    store(&f, 0xfee01020, 4, 0x92);
+    cr_assert(eq(uint, holders(&f, 0x92), 2), "MSI-1: bits 11:5 mean nothing without the feature");
+    cr_assert(eq(u64, bus_read(&f.vm.bus, BUS_MMIO, f.vcpu, 0xfee01000, 4), 0xffffffff));
+}
+
+Test(msi, MSI_5_a_store_with_an_extended_id_needs_32_bit_ids)
+{
+    FAKE_VM(f);
+    create_board(&f, 2, EXT_DEST_ID);
+    store(&f, 0xfee01020, 4, 0x90);
+    cr_assert(eq(uint, holders(&f, 0x90), 2), "MSI-2: the upper half is ignored");
+    f.vm.apic_map.ids_32bit = true;
+    store(&f, 0xfee01020, 4, 0x91);
+    cr_assert(eq(uint, holders(&f, 0x91), 0), "id 0x101 is nobody's");
+    store(&f, 0xfee01030, 4, 0x92);
+    cr_assert(eq(uint, holders(&f, 0x92), 2), "bit 4: another format");
+    store(&f, 0xfeeff020, 4, 0x93);
+    cr_assert(eq(uint, holders(&f, 0x93), 0), "0x1ff is no broadcast");
+}
+
+Test(msi, MSI_2_a_wide_store_is_several_messages)
+{
+    FAKE_VM(f);
+    create_board(&f, 2, 0);
+    f.vm.vcpus[1].apic.ldr = 1u << 24;
+    store(&f, 0xfee01000, 8, 0x9100000090); /* the second at ..4: logical */
+    cr_assert(eq(uint, holders(&f, 0x90), 2));
+    cr_assert(eq(uint, holders(&f, 0x91), 2));
+    store(&f, 0xfee01002, 2, 0xff92);
+    cr_assert(eq(uint, holders(&f, 0x92), 0), "data 0xff92: delivery mode 7 is accepted by nobody");
+    store(&f, 0xfee01003, 2, 0x9493); /* unaligned: a byte each */
+    cr_assert(eq(uint, holders(&f, 0x93), 2));
+    cr_assert(eq(uint, holders(&f, 0x94), 2));
+}
+
+Test(msi, the_window_leaves_each_apic_its_page)
+{
+    FAKE_VM(f);
+    create_board(&f, 2, 0);
+    store(&f, 0xfee00080, 4, 0x20);
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_TASKPRI), 0x20));
+    cr_assert(eq(u64, bus_read(&f.vm.bus, BUS_MMIO, f.vcpu, 0xfee00080, 4), 0x20));
+    store(&f, 0xfee00000, 4, 0x90);
+    cr_assert(eq(uint, holders(&f, 0x90), 0));
+    all_to_x2apic(&f);
+    store(&f, 0xfee00000, 4, 0x91);
+    cr_assert(eq(uint, holders(&f, 0x91), 0), "KVM's hole");
+}
+
+Test(msi, MSI_5_where_the_apic_has_gone_its_page_is_part_of_the_window)
+{
+    FAKE_VM(f);
+    create_board(&f, 1, 0);
+    cr_assert(eq(int, guest_wrmsr_on(f.vcpu, MSR_IA32_APICBASE, 0xfee01900), MSR_OK));
+    store(&f, 0xfee00000, 4, 0x90);
+    cr_assert(eq(uint, holders(&f, 0x90), 1), "a message to id 0");
+    store(&f, 0xfee01080, 4, 0x30);
+    cr_assert(eq(u32, lapic_read(f.vcpu, APIC_TASKPRI), 0x30));
+}
+
+Test(msi, MSI_2_ids_of_32_bits_may_be_on_without_such_an_id)
+{
+    FAKE_VM(f);
+    struct vm_config config = fake_config;
+    struct lapic_message m;
+
+    config.irqchip = IRQCHIP_SPLIT;
+    config.ids_32bit = true;
+    fake_vm_create(&f, &config, true);
+    cr_assert(eq(int, msi_decode(&f.vm, 0x100fee01000, 0x90, &m), 0));
+    cr_assert(eq(u32, m.destination, 0x101));
+}

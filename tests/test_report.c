@@ -94,6 +94,31 @@ static char *render(void (*format)(const struct report *, struct text *))
     return text.bytes;
 }
 
+Test(report, a_scenario_runs_where_its_vcpus_are_present_not_possible)
+{
+    static const char two[] = "paravane 1\nvcpus 2\n\n@1 rdtsc\n",
+                      three[] = "paravane 1\nvcpus 3\n\n@1 rdtsc\n";
+    struct program_error error;
+    char why[160];
+
+    run_init(&run);
+    cr_assert(eq(int, run_add_scenario(&run, "two", "", two, strlen(two), &error), 0));
+    cr_assert(eq(int, run_add_scenario(&run, "three", "", three, strlen(three), &error), 0));
+    cr_assert(eq(int,
+                 run_add_set(&run,
+                             &(struct flag_set){.name = "set",
+                                                .cpu = "qemu64",
+                                                .machine = "q35",
+                                                .smp = "2,sockets=288,maxcpus=288",
+                                                .memory = "64M"},
+                             NULL),
+                 0));
+    cr_assert(eq(ptr, (void *)run_skip_reason(&run, 0, 0, why, sizeof(why)), NULL));
+    cr_assert(eq(str, (char *)run_skip_reason(&run, 0, 1, why, sizeof(why)),
+                 "it needs 3 vCPUs, these flags give 2"));
+    run_free(&run);
+}
+
 Test(report, JSON_has_the_shape_that_scripts_rely_on)
 {
     cJSON *root, *summary, *kinds, *difference;

@@ -233,6 +233,7 @@ static int create_vm(struct run *run, const struct cpuid_table *tables, const ui
                       .clocksource_tsc = true};
     struct vm_config config = {.vcpus = (uint16_t)run->machine.topology.cpus,
                                .apic_ids = apic_ids,
+                               .ids_32bit = outcome->ids_32bit,
                                .irqchip = outcome->irqchip,
                                .native = HC_VMMCALL,
                                .fix_hypercall_quirk = true,

@@ -256,6 +256,7 @@ static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_
                             .clocksource_tsc = sm->clocksource_tsc};
     const struct vm_config config = {.vcpus = (uint16_t)smp_vcpus(item->flags.smp),
                                      .apic_ids = apic_ids,
+                                     .ids_32bit = outcome->ids_32bit,
                                      .irqchip = outcome->irqchip,
                                      .native = sm->native_vmcall ? HC_VMCALL : HC_VMMCALL,
                                      .fix_hypercall_quirk = true,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "diff/machine/driver.h"
 
 #define NEEDS_KVM (NEED_MSR | NEED_HYPERCALL | NEED_CLOCK)
 
@@ -132,15 +133,6 @@ static bool has_word(const char *words, const char *word)
     return false;
 }
 
-/* vCPUs of a -smp value: its first number, or the one after cpus=. */
-static unsigned set_vcpus(const char *smp)
-{
-    const char *cpus = strstr(smp, "cpus=");
-    unsigned long count = strtoul(cpus ? cpus + 5 : smp, NULL, 0);
-
-    return count ? (unsigned)count : 1;
-}
-
 bool run_wants(const struct run *run, unsigned set, unsigned scenario)
 {
     return !*run->sets[set].only || has_word(run->sets[set].only, run->scenarios[scenario].name);
@@ -148,7 +140,7 @@ bool run_wants(const struct run *run, unsigned set, unsigned scenario)
 
 const char *run_skip_reason(const struct run *run, unsigned set, unsigned scenario, char *buf, size_t size)
 {
-    unsigned vcpus = set_vcpus(run->sets[set].smp), needed = run->scenarios[scenario].program.config.vcpus;
+    unsigned vcpus = smp_vcpus(run->sets[set].smp), needed = run->scenarios[scenario].program.config.vcpus;
 
     /* Before anything else: the flags could be changed, this cannot. */
     if (run->theirs.host.tcg && program_needs(&run->scenarios[scenario].program) & NEEDS_KVM)

@@ -27,6 +27,9 @@ enum msr_result lapic_wrmsr(struct vcpu *vcpu, uint32_t index, uint64_t value, e
 /* Claims on vm->bus whatever nobody else claims (call it before the devices): the page that each vCPU's base MSR names is its
  * own APIC. */
 int lapic_map(struct vm *vm);
+/* For a device whose range holds such a page: false, nothing done: not the page of this vCPU's APIC. */
+bool lapic_mmio_read(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t *value);
+bool lapic_mmio_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t value);
 
 /* One message to one APIC: delivery mode as in the ICR (0 fixed .. 7). True: accepted (IPI-8). */
 bool lapic_accept(struct vcpu *target, unsigned mode, uint8_t vector, bool level, bool assert_level);

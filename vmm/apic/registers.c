@@ -176,38 +176,62 @@ void lapic_write(struct vcpu *vcpu, uint32_t offset, uint32_t value)
     }
 }
 
-/* The page of this vCPU's APIC. One that is disabled, or in x2APIC mode, leaves a hole (KVM's quirk, on by default). */
-static bool page_answers(const struct vcpu *vcpu, uint64_t gpa)
+static bool is_own_page(const struct vcpu *vcpu, uint64_t gpa)
 {
     const uint64_t page = ~(GPA_PAGE_SIZE - 1);
 
-    return vcpu && lapic_hw_enabled(vcpu) && !lapic_x2apic(vcpu) &&
-           (gpa & page) == (vcpu->apic.base_msr & page);
+    return vcpu && (gpa & page) == (vcpu->apic.base_msr & page);
 }
 
-static uint64_t mmio_read(void *ctx, struct vcpu *vcpu, uint64_t gpa, unsigned size)
+/* An APIC that is disabled, or in x2APIC mode, leaves a hole (KVM's quirk, on by default). */
+static bool page_answers(const struct vcpu *vcpu)
+{
+    return lapic_hw_enabled(vcpu) && !lapic_x2apic(vcpu);
+}
+
+bool lapic_mmio_read(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t *value)
 {
     uint32_t offset = gpa & (GPA_PAGE_SIZE - 1), inside = gpa & 0xf;
 
-    (void)ctx;
-    if (!page_answers(vcpu, gpa))
-        return ~0ull;
-    return inside + size > 4 ? 0 : lapic_read(vcpu, offset & ~0xfu) >> 8 * inside;
+    if (!is_own_page(vcpu, gpa))
+        return false;
+    if (!page_answers(vcpu))
+        *value = ~0ull;
+    else
+        *value = inside + size > 4 ? 0 : lapic_read(vcpu, offset & ~0xfu) >> 8 * inside;
+    return true;
 }
 
-static void mmio_write(void *ctx, struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t value)
+bool lapic_mmio_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t value)
 {
     uint32_t offset = gpa & (GPA_PAGE_SIZE - 1);
 
-    (void)ctx;
-    if (page_answers(vcpu, gpa) && size == 4 && offset % 16 == 0)
+    if (!is_own_page(vcpu, gpa))
+        return false;
+    if (page_answers(vcpu) && size == 4 && offset % 16 == 0)
         lapic_write(vcpu, offset, (uint32_t)value);
+    return true;
+}
+
+static uint64_t bus_mmio_read(void *ctx, struct vcpu *vcpu, uint64_t gpa, unsigned size)
+{
+    uint64_t value;
+
+    (void)ctx;
+    return lapic_mmio_read(vcpu, gpa, size, &value) ? value : ~0ull;
+}
+
+static void bus_mmio_write(void *ctx, struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t value)
+{
+    (void)ctx;
+    lapic_mmio_write(vcpu, gpa, size, value);
 }
 
 int lapic_map(struct vm *vm)
 {
-    return bus_add(
-        &vm->bus,
-        &(struct bus_range){
-            .start = 0, .size = UINT64_MAX, .space = BUS_MMIO, .read = mmio_read, .write = mmio_write});
+    return bus_add(&vm->bus, &(struct bus_range){.start = 0,
+                                                 .size = UINT64_MAX,
+                                                 .space = BUS_MMIO,
+                                                 .read = bus_mmio_read,
+                                                 .write = bus_mmio_write});
 }

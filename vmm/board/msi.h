@@ -10,7 +10,8 @@
 uint64_t board_msi_address(const struct vm *vm, uint64_t address);
 /* A device sends an MSI: how many APICs accepted, or -EINVAL (the kernel refuses the address). */
 int board_msi_send(struct vm *vm, uint64_t address, uint32_t data);
-/* The local APICs and the I/O APIC on the bus: call it before other devices are added. -ENOSPC. */
+/* The local APICs, the I/O APIC and the window through which devices send MSIs, on the bus: call it before other devices
+ * are added. A CPU's store into the window outside its APIC's page is a message too, as with QEMU. -ENOSPC. */
 int board_interrupts_add(struct vm *vm);
 
 #endif

@@ -70,6 +70,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct env *e
     }
     *vm = (struct vm){.config = *config, .env = *env};
     vm->config.apic_ids = NULL;
+    vm->apic_map.ids_32bit = config->ids_32bit;
     memory_init(&vm->memory);
     vm->vcpus = calloc(config->vcpus, sizeof(*vm->vcpus));
     vm->apic_map.entries = calloc(config->vcpus, 2 * sizeof(*vm->apic_map.entries));

@@ -19,6 +19,7 @@ enum kvm_version { KVM_6_12, KVM_6_1 }; /* the default comes first: CLK-4 on 6.1
 struct vm_config {
     uint16_t vcpus;           /* 1 .. VM_VCPUS_MAX */
     const uint32_t *apic_ids; /* one per vCPU, unique; NULL: 0, 1, 2, ... */
+    bool ids_32bit;           /* even where no vCPU's id needs them */
     enum irqchip irqchip;
     enum hc_insn native;      /* what this "host" executes natively; the other form is patched (HC-10) */
     bool fix_hypercall_quirk; /* KVM_X86_QUIRK_FIX_HYPERCALL_INSN; off: foreign form is #UD (HC-13) */
@@ -52,7 +53,7 @@ struct apic_entry {
 };
 struct apic_map {
     bool stale;
-    bool ids_32bit; /* KVM_X2APIC_API_USE_32BIT_IDS: some initial id is above 254 (QMU-10) */
+    bool ids_32bit; /* KVM_X2APIC_API_USE_32BIT_IDS: some possible id is above 254 (QMU-10) */
     bool duplicate; /* two enabled APICs share an id (IPI-11) */
     uint16_t count;
     uint32_t max_id;            /* at least 255 */

@@ -12,14 +12,19 @@ static void copy_warnings(struct messages *to, const struct messages *from)
     to->total += from->total - messages_kept(from);
 }
 
+/* Of all possible vCPUs, present or not. */
+static uint32_t highest_apic_id(const struct cpuid_machine *machine)
+{
+    return topology_place(&machine->topology, machine->topology.maxcpus - 1).apic_id;
+}
+
 /* T6: ids from 255 on need interrupt remapping or KVM's wide ids. */
 static bool check_highest_apic_id(struct cpu_state *state)
 {
-    const struct cpu_topology *t = &state->machine->topology;
     bool wide = state_kvm(state) && state->machine->irqchip != IRQCHIP_NONE &&
                 state->host->extensions[EXT_X2APIC_API];
 
-    if (wide || topology_place(t, t->maxcpus - 1).apic_id < 255)
+    if (wide || highest_apic_id(state->machine) < 255)
         return true;
     message_set(&state->outcome->error, CPU_BAD_TOPOLOGY, 0,
                 "current -smp configuration requires kernel irqchip and X2APIC API support.");
@@ -50,6 +55,7 @@ static void outcome_init(struct cpuid_outcome *outcome, const struct cpuid_machi
     memset(outcome->asked, 0, sizeof(*outcome) - offsetof(struct cpuid_outcome, asked));
     outcome->irqchip = machine->irqchip;
     outcome->vcpus = machine->topology.cpus;
+    outcome->ids_32bit = highest_apic_id(machine) >= 255;
 }
 
 int cpuid_build(const struct cpu_flags *flags, const struct cpuid_machine *machine,

@@ -39,6 +39,7 @@ struct cpuid_outcome {
     bool enforce_pv;                     /* kvm-pv-enforce-cpuid (K14) */
     enum irqchip irqchip;
     uint32_t vcpus, apic_id;
+    bool ids_32bit;   /* maxcpus makes room for APIC ids above 254: QEMU turns KVM's 32-bit ids on (T6) */
     uint64_t tsc_khz; /* the guest's rate; 0: unknown */
 };
 
