@@ -428,3 +428,76 @@ Test(lapic, EOI_6_the_hint_counts_vectors_that_are_never_delivered_and_starts_tr
     lapic_take(f.vcpu, 0x61);
     cr_assert(lapic_irr_pending_hint(f.vcpu), "vector 5 is stuck");
 }
+
+/* What KVM's map makes of logical destinations; ldr: of vCPU 0 to 2 in the flat model. */
+static void logical_machine(struct fake_vm *f, enum kvm_version version, const uint32_t ldr[3])
+{
+    struct vm_config config = fake_config;
+
+    config.vcpus = 3;
+    config.version = version;
+    fake_vm_create(f, &config, true);
+    for (unsigned i = 0; i < 3; i++) {
+        lapic_write(&f->vm.vcpus[i], APIC_SPIV, 0x1ff);
+        lapic_write(&f->vm.vcpus[i], APIC_LDR, ldr[i] << 24);
+    }
+}
+
+static unsigned reached(struct fake_vm *f, uint32_t icr, uint32_t destination)
+{
+    unsigned set = 0;
+    uint8_t vector = icr & 0xff;
+
+    lapic_send_ipi(f->vcpu, icr | APIC_DEST_LOGICAL, destination);
+    for (unsigned i = 0; i < 3; i++) {
+        uint32_t *irr = &f->vm.vcpus[i].apic.irr[vector / 32];
+
+        set |= (*irr >> vector % 32 & 1) << i;
+        *irr &= ~(1u << vector % 32);
+    }
+    return set;
+}
+
+/* Seen on Linux 6.1: scenarios msi and lowest-priority. */
+Test(lapic, IPI_8_lowest_priority_picks_a_bit_even_of_an_apic_that_is_off)
+{
+    static const uint32_t ldr[] = {1, 2, 4};
+    FAKE_VM(f);
+    logical_machine(&f, KVM_6_1, ldr);
+    cr_assert(eq(uint, reached(&f, 0x155, 3), 2));
+    lapic_write(&f.vm.vcpus[1], APIC_SPIV, 0xff);
+    cr_assert(eq(uint, reached(&f, 0x155, 3), 0), "the second bit is that of vCPU 1");
+    cr_assert(eq(uint, reached(&f, 0x156, 3), 1));
+    cr_assert(eq(uint, reached(&f, 0x15f, 0x19), 0), "0x5f % 3 = 2: bit 4, which nobody has");
+    cr_assert(eq(uint, reached(&f, 0x155, 0xff), 4), "of those that a broadcast meets: 0x55 % 2 = 1");
+}
+
+Test(lapic, an_apic_has_the_lowest_bit_of_its_logical_id_on_6_1_alone)
+{
+    static const uint32_t several[] = {3, 4, 8}, same[] = {1, 1, 2};
+    FAKE_VM(f);
+    logical_machine(&f, KVM_6_1, several);
+    cr_assert(eq(uint, reached(&f, 0x50, 2), 0));
+    cr_assert(eq(uint, reached(&f, 0x50, 1), 1));
+    logical_machine(&f, KVM_6_12, several);
+    cr_assert(eq(uint, reached(&f, 0x50, 2), 1));
+    logical_machine(&f, KVM_6_1, same);
+    cr_assert(eq(uint, reached(&f, 0x50, 1), 2), "the later one took it");
+    logical_machine(&f, KVM_6_12, same);
+    cr_assert(eq(uint, reached(&f, 0x50, 1), 3));
+}
+
+Test(lapic, models_that_differ_are_asked_one_by_one)
+{
+    static const uint32_t ldr[] = {0x12, 0x12, 0x21};
+    FAKE_VM(f);
+    logical_machine(&f, KVM_6_1, ldr);
+    for (unsigned i = 0; i < 3; i++)
+        lapic_write(&f.vm.vcpus[i], APIC_DFR, 0x0fffffff);
+    cr_assert(eq(uint, reached(&f, 0x50, 0x21), 4));
+    cr_assert(eq(uint, reached(&f, 0x50, 0x13), 2), "one place for two");
+    lapic_write(f.vcpu, APIC_DFR, 0xffffffff);
+    cr_assert(eq(uint, reached(&f, 0x50, 0x12), 3));
+    lapic_write(f.vcpu, APIC_DFR, 0x7fffffff);
+    cr_assert(eq(uint, reached(&f, 0x50, 0x12), 2), "neither model: nothing matches");
+}

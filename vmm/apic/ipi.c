@@ -32,7 +32,7 @@ static bool matches_logical(const struct lapic_message *m, const struct vcpu *vc
     ldr >>= 24;
     if (vcpu->apic.dfr == APIC_DFR_CLUSTER)
         return ldr >> 4 == m->destination >> 4 && (ldr & m->destination & 0xf);
-    return ldr & m->destination;
+    return vcpu->apic.dfr == APIC_DFR_FLAT && (ldr & m->destination);
 }
 
 bool lapic_addressed(const struct vcpu *vcpu, const struct lapic_message *m)
@@ -51,7 +51,7 @@ bool lapic_addressed(const struct vcpu *vcpu, const struct lapic_message *m)
     }
 }
 
-/* KVM's vector hashing: lowest priority goes to one of the addressed that can take it, chosen by the vector. */
+/* Without the map, KVM's vector hashing: lowest priority goes to one of the addressed that can take it, chosen by the vector. */
 static struct vcpu *lowest_priority_target(struct vm *vm, const struct lapic_message *m)
 {
     unsigned count = 0, nth;
@@ -72,10 +72,50 @@ static bool accept(struct vcpu *vcpu, const struct lapic_message *m)
     return lapic_accept(vcpu, m->mode, m->vector, m->level, m->asserted);
 }
 
-unsigned lapic_deliver(struct vm *vm, const struct lapic_message *m)
+/* Lowest priority: by the vector, one of the bits of the destination; where nobody is behind it the message is lost. */
+static struct vcpu *pick(const struct lapic_group *group, uint8_t vector)
 {
+    uint32_t left = group->mask;
+
+    for (unsigned nth = left ? vector % (unsigned)__builtin_popcount(left) : 0; nth; nth--)
+        left &= left - 1;
+    return left ? group->members[__builtin_ctz(left)] : NULL;
+}
+
+static unsigned deliver_to_group(const struct lapic_group *group, const struct lapic_message *m)
+{
+    struct vcpu *target = pick(group, m->vector);
     unsigned accepted = 0;
 
+    if (m->mode == APIC_LOWEST || m->lowest)
+        return target && accept(target, m);
+    for (unsigned bit = 0; bit < 16; bit++)
+        if (group->mask >> bit & 1 && group->members[bit])
+            accepted += accept(group->members[bit], m);
+    return accepted;
+}
+
+/* Broadcasts go to each, whatever the model is. */
+static bool by_group(struct vm *vm, const struct lapic_message *m, struct lapic_group *group)
+{
+    bool wide = vm->apic_map.ids_32bit, from_x2apic = m->from && lapic_x2apic(m->from);
+
+    if (!m->logical || m->shorthand || !lapic_in_kernel(&vm->vcpus[0]))
+        return false;
+    if (wide ? m->destination == 0xffffffff ||
+                   (m->destination == 0xff && lapic_map_get(vm)->logical != APIC_LOGICAL_X2APIC)
+             : m->destination == (from_x2apic ? 0xffffffff : 0xff))
+        return false;
+    return lapic_group(vm, m->destination, group);
+}
+
+unsigned lapic_deliver(struct vm *vm, const struct lapic_message *m)
+{
+    struct lapic_group group;
+    unsigned accepted = 0;
+
+    if (by_group(vm, m, &group))
+        return deliver_to_group(&group, m);
     if (m->mode == APIC_LOWEST || m->lowest) {
         struct vcpu *target = lowest_priority_target(vm, m);
         return target && accept(target, m);

@@ -20,6 +20,14 @@ static inline void vector_set(uint32_t reg[8], uint8_t vector, bool on)
         reg[vector / 32] &= ~(1u << vector % 32);
 }
 
+/* Whom a logical destination names by KVM's map: a bit each, whether or not somebody is there. */
+struct lapic_group {
+    uint32_t mask;
+    struct vcpu *members[16]; /* NULL: nobody, or one that is software disabled */
+};
+/* False: the APICs do not take such destinations alike, each must be asked. */
+bool lapic_group(struct vm *vm, uint32_t destination, struct lapic_group *group);
+
 /* lapic.c: the registers with a meaning of their own. */
 uint32_t lapic_task_priority(const struct vcpu *vcpu);
 uint32_t lapic_processor_priority(const struct vcpu *vcpu);

@@ -28,6 +28,8 @@ static void write_svr(struct vcpu *vcpu, uint32_t value)
         writable &= ~SVR_FOCUS; /* elsewhere kept and without effect */
     if (!has_directed_eoi(vcpu))
         writable &= ~SVR_DIRECTED_EOI;
+    if ((apic->svr ^ value) & APIC_SPIV_APIC_ENABLED)
+        lapic_map_changed(vcpu->vm);
     apic->svr = value & writable;
     if (lapic_sw_enabled(vcpu)) {
         vcpu->requests |= REQ_APF_READY; /* a token may have waited for this (APF-16) */
@@ -144,9 +146,11 @@ void lapic_write(struct vcpu *vcpu, uint32_t offset, uint32_t value)
         break;
     case APIC_LDR:
         apic->ldr = value & 0xff000000;
+        lapic_map_changed(vcpu->vm);
         break;
     case APIC_DFR:
         apic->dfr = value | 0x0fffffff;
+        lapic_map_changed(vcpu->vm);
         break;
     case APIC_SPIV:
         write_svr(vcpu, value);

@@ -51,13 +51,23 @@ struct apic_entry {
     uint32_t id;
     uint16_t vcpu; /* index in vm->vcpus */
 };
+/* How all APICs that are software enabled take logical destinations; APIC_LOGICAL_EACH: not all alike, ask each of them. */
+enum apic_logical {
+    APIC_LOGICAL_EACH,
+    APIC_LOGICAL_NONE,
+    APIC_LOGICAL_FLAT,
+    APIC_LOGICAL_CLUSTER,
+    APIC_LOGICAL_X2APIC
+};
 struct apic_map {
     bool stale;
-    bool ids_32bit; /* KVM_X2APIC_API_USE_32BIT_IDS: some possible id is above 254 (QMU-10) */
-    bool duplicate; /* two enabled APICs share an id (IPI-11) */
+    bool ids_32bit;  /* KVM_X2APIC_API_USE_32BIT_IDS: some possible id is above 254 (QMU-10) */
+    bool duplicate;  /* two enabled APICs share an id (IPI-11) */
+    uint8_t logical; /* enum apic_logical */
     uint16_t count;
-    uint32_t max_id;            /* at least 255 */
-    struct apic_entry *entries; /* sorted by id; room for two per vCPU */
+    uint16_t logical_members[64]; /* vCPU + 1 by bit of the LDR (flat), or by cluster * 4 + bit; 0: nobody */
+    uint32_t max_id;              /* at least 255 */
+    struct apic_entry *entries;   /* sorted by id; room for two per vCPU */
 };
 
 /* What the layers above do for those below, set by vm_start(). NULL: nobody cares. */
