@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "diff/command.h"
 #include "diff/report/store.h"
+#include "diff/shell.h"
 
 enum { KEY_JSON = 0x200, KEY_STRICT, KEY_STORE }; /* beyond the keys of the commands */
 
@@ -107,6 +108,18 @@ static int print_report(const struct report *report, const struct presentation *
     return failed ? EXIT_OURS : EXIT_DONE;
 }
 
+static void print_next(uint64_t run, const char *folder, int status)
+{
+    char *word = folder ? shell_quote(folder) : NULL;
+
+    if (folder)
+        printf("next: open %s/report.html", word ? word : folder);
+    else
+        printf("next: pv-diff report %llu -o out", (unsigned long long)run);
+    printf("      exit %d\n", status);
+    free(word);
+}
+
 static int show_report(const struct report *report, const struct presentation *show)
 {
     char why[240];
@@ -124,11 +137,7 @@ static int show_report(const struct report *report, const struct presentation *s
         fprintf(stderr, report->checks.count ? "pv-diff: nothing could be compared; the report says why\n"
                                              : "pv-diff: these scenarios make no check under these flags\n");
     if (!show->json) {
-        printf("next: ");
-        if (show->folder)
-            printf("open %s/report.html      exit %d\n", show->folder, status);
-        else
-            printf("pv-diff report %llu -o out      exit %d\n", (unsigned long long)report->run->id, status);
+        print_next(report->run->id, show->folder, status);
     }
     return status;
 }

@@ -26,6 +26,12 @@ struct paths {
     char corpus[PATH_MAX], raw[PATH_MAX], findings[PATH_MAX];
 };
 
+struct jobs {
+    pid_t pid[JOBS_MAX]; /* 0: it ended */
+    unsigned count;
+    int worst; /* highest exit status of those that ended */
+};
+
 static double now_s(void)
 {
     struct timespec ts;
@@ -62,13 +68,14 @@ static int missing(const struct campaign *campaign, const char *what)
     return STATUS_MISSING;
 }
 
-static int find_paths(const struct campaign *campaign, struct paths *paths)
+static int find_paths(struct campaign *campaign, struct paths *paths)
 {
     const char *preset = presets[campaign->engine];
     char root[PATH_MAX];
     int err;
 
-    if (!catalog_root(root) || !catalog_binary(preset, campaign->target, paths->binary))
+    if (!catalog_root(root) || !catalog_fuzzer(preset, campaign->target, paths->binary) ||
+        !catalog_explainer(preset, campaign->target, campaign->explainer))
         return missing(campaign, "the fuzzer");
     if (!path_format(paths->seeds, "%s/build/%s/corpora/%s", root, preset, campaign->target) ||
         !path_format(paths->dict, "%s/build/%s/corpora/%s.dict", root, preset, campaign->target) ||
@@ -133,51 +140,97 @@ static void show_progress(const struct campaign *campaign, const struct paths *p
             campaign->seconds, line);
 }
 
-/* Waits until all jobs ended; after the first finding, or well after the time is over, ends the others. */
-static int watch(const struct campaign *campaign, const struct paths *paths, pid_t *jobs, double start)
+static void send_signal(const struct jobs *jobs, int signal)
 {
-    unsigned left = campaign->jobs;
-    int worst = 0;
-    bool stopping = false;
+    for (unsigned i = 0; i < jobs->count; i++)
+        if (jobs->pid[i] > 0)
+            kill(jobs->pid[i], signal);
+}
 
-    while (left > 0) {
+/* Takes note of jobs that ended. True: none is left. */
+static bool reap(struct jobs *jobs)
+{
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < jobs->count; i++) {
+        int status;
+
+        if (jobs->pid[i] > 0 && waitpid(jobs->pid[i], &status, WNOHANG) == jobs->pid[i]) {
+            jobs->pid[i] = 0;
+            if (WIFEXITED(status) && WEXITSTATUS(status) > jobs->worst)
+                jobs->worst = WEXITSTATUS(status);
+        }
+        left += jobs->pid[i] > 0;
+    }
+    return left == 0;
+}
+
+/* Waits until all jobs ended. After the first finding, an interrupt, or well after the time is over they are asked to
+ * end; those that are deaf to it are killed. True: interrupted. */
+static bool watch(const struct campaign *campaign, const struct paths *paths, struct jobs *jobs,
+                  const sigset_t *interrupts, double start)
+{
+    double stopping = 0; /* since when */
+    bool interrupted = false;
+
+    while (!reap(jobs)) {
         double elapsed = now_s() - start;
 
-        for (unsigned i = 0; i < campaign->jobs; i++) {
-            int status;
-
-            if (jobs[i] <= 0 || waitpid(jobs[i], &status, WNOHANG) != jobs[i])
-                continue;
-            jobs[i] = 0;
-            left--;
-            if (WIFEXITED(status) && WEXITSTATUS(status) > worst)
-                worst = WEXITSTATUS(status);
+        if (!stopping &&
+            (interrupted || engine_has_findings(paths->raw) || elapsed > campaign->seconds + 30.0)) {
+            stopping = now_s();
+            send_signal(jobs, SIGINT);
         }
-        if (left > 0 && !stopping &&
-            (engine_has_findings(paths->raw) || elapsed > campaign->seconds + 30.0)) {
-            stopping = true;
-            for (unsigned i = 0; i < campaign->jobs; i++)
-                if (jobs[i] > 0)
-                    kill(jobs[i], SIGINT);
-        }
-        if (left > 0 && elapsed > campaign->seconds + 60.0) /* deaf to SIGINT */
-            for (unsigned i = 0; i < campaign->jobs; i++)
-                if (jobs[i] > 0)
-                    kill(jobs[i], SIGKILL);
+        if (stopping && now_s() > stopping + 10.0)
+            send_signal(jobs, SIGKILL);
         show_progress(campaign, paths, elapsed);
-        if (left > 0)
-            nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        if (sigtimedwait(interrupts, NULL, &(struct timespec){.tv_nsec = 100000000}) > 0)
+            interrupted = true;
     }
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "\r\033[K");
-    return worst;
+    return interrupted;
+}
+
+static void start_jobs(struct campaign *campaign, const struct paths *paths, struct jobs *jobs)
+{
+    for (unsigned i = 0; i < campaign->jobs; i++) {
+        jobs->pid[i] = campaign->engine == ENGINE_AFL ? start_afl(campaign, paths, i)
+                                                      : start_libfuzzer(campaign, paths, i);
+        if (jobs->pid[i] < 0) {
+            fprintf(stderr, "pv-fuzz run: cannot start the engine: %s\n", strerror((int)-jobs->pid[i]));
+            campaign->jobs = i;
+        }
+    }
+    jobs->count = campaign->jobs;
+}
+
+/* Runs the engine. Meanwhile what would end us is waited for instead, so that no job is left behind. */
+static bool run_jobs(struct campaign *campaign, const struct paths *paths, struct jobs *jobs)
+{
+    sigset_t interrupts, before;
+    struct sigaction hangup;
+    double start = now_s();
+    bool interrupted;
+
+    sigemptyset(&interrupts);
+    sigaddset(&interrupts, SIGINT);
+    sigaddset(&interrupts, SIGTERM);
+    if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN) /* nohup ignores it */
+        sigaddset(&interrupts, SIGHUP);
+    sigprocmask(SIG_BLOCK, &interrupts, &before);
+    start_jobs(campaign, paths, jobs);
+    interrupted = watch(campaign, paths, jobs, &interrupts, start);
+    campaign->elapsed_s = now_s() - start;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return interrupted;
 }
 
 int campaign_run(struct campaign *campaign)
 {
     struct paths paths;
-    pid_t jobs[JOBS_MAX];
-    double start = now_s();
+    struct jobs jobs = {0};
+    bool interrupted;
     int status = find_paths(campaign, &paths);
 
     if (status)
@@ -189,27 +242,22 @@ int campaign_run(struct campaign *campaign)
     if (campaign->jobs > JOBS_MAX)
         campaign->jobs = JOBS_MAX;
     engine_forget(paths.raw);
-    for (unsigned i = 0; i < campaign->jobs; i++) {
-        jobs[i] = campaign->engine == ENGINE_AFL ? start_afl(campaign, &paths, i)
-                                                 : start_libfuzzer(campaign, &paths, i);
-        if (jobs[i] < 0) {
-            fprintf(stderr, "pv-fuzz run: cannot start the engine: %s\n", strerror((int)-jobs[i]));
-            campaign->jobs = i;
-            break;
-        }
-    }
-    status = watch(campaign, &paths, jobs, start);
-    campaign->elapsed_s = now_s() - start;
+    interrupted = run_jobs(campaign, &paths, &jobs);
     campaign->runs = engine_runs(paths.raw);
     engine_collect(paths.raw, paths.findings, campaign->target, &campaign->found);
     campaign->first[0] = 0;
     if (campaign->found.count)
         path_format(campaign->first, "%s/%s", paths.findings, campaign->found.names[0]);
-    if (campaign->found.count == 0 && (campaign->jobs == 0 || status != 0 || campaign->runs == 0)) {
+    if (interrupted) {
+        fprintf(stderr, "pv-fuzz run: interrupted after %.0f s, %u findings in %s\n", campaign->elapsed_s,
+                campaign->found.count, paths.findings);
+        return STATUS_INTERRUPTED;
+    }
+    if (campaign->found.count == 0 && (campaign->jobs == 0 || jobs.worst != 0 || campaign->runs == 0)) {
         fprintf(
             stderr,
             "pv-fuzz run: the engine ended with status %d and no finding; its words are in %s/job-0.log\n",
-            status, paths.raw);
+            jobs.worst, paths.raw);
         return STATUS_INTERNAL;
     }
     return STATUS_OK;

@@ -16,13 +16,15 @@ struct campaign {
     unsigned seconds, jobs;
     const char *out; /* corpus/, logs and findings/ go there */
     /* results */
-    struct found found;   /* files in out/findings */
-    char first[PATH_MAX]; /* one of them */
-    uint64_t runs;        /* inputs executed by all jobs */
+    char explainer[PATH_MAX]; /* the replay binary beside the fuzzer */
+    struct found found;       /* files in out/findings */
+    char first[PATH_MAX];     /* one of them */
+    uint64_t runs;            /* inputs executed by all jobs */
     double elapsed_s;
 };
 
-/* 0: it ran (findings may be 0). 3: something is missing, 4: the engine failed; both said on stderr with the fix. */
+/* 0: it ran (findings may be 0). 3: something is missing, 4: the engine failed, 130: interrupted and all its
+ * processes ended; each said on stderr with the fix. SIGINT, SIGTERM and SIGHUP interrupt. */
 int campaign_run(struct campaign *campaign);
 
 #endif

@@ -70,23 +70,38 @@ bool catalog_root(char root[PATH_MAX])
     return getcwd(root, PATH_MAX) && holds_corpora(root);
 }
 
-bool catalog_binary(const char *preset, const char *name, char path[PATH_MAX])
+static bool fuzzing_binary(const char *preset, const char *kind, const char *name, char path[PATH_MAX])
 {
     char root[PATH_MAX];
 
-    return catalog_root(root) && path_format(path, "%s/build/%s/bin/fuzz_%s", root, preset, name) &&
+    return catalog_root(root) && path_format(path, "%s/build/%s/bin/%s_%s", root, preset, kind, name) &&
            !access(path, X_OK);
+}
+
+bool catalog_fuzzer(const char *preset, const char *name, char path[PATH_MAX])
+{
+    return fuzzing_binary(preset, "fuzz", name, path);
+}
+
+bool catalog_explainer(const char *preset, const char *name, char path[PATH_MAX])
+{
+    return fuzzing_binary(preset, "replay", name, path);
 }
 
 bool catalog_replay(const char *name, char path[PATH_MAX])
 {
 #ifdef PARAVANE_STANDALONE
+    static const char kind[] = "fuzz";
+#else
+    static const char kind[] = "replay";
+#endif
     char folder[PATH_MAX];
 
-    if (own_folder(folder) && path_format(path, "%s/fuzz_%s", folder, name) && !access(path, X_OK))
-        return true;
-#endif
-    return catalog_binary("dev", name, path) || catalog_binary("release", name, path);
+    if (!own_folder(folder) || !path_format(path, "%s/%s_%s", folder, kind, name)) {
+        path[0] = 0;
+        return false;
+    }
+    return !access(path, X_OK);
 }
 
 unsigned catalog_corpus_count(const char *name, const char *prefix)

@@ -8,7 +8,8 @@ enum exit_status {
     STATUS_FINDINGS = 1,
     STATUS_USAGE = 2,
     STATUS_MISSING = 3,
-    STATUS_INTERNAL = 4
+    STATUS_INTERNAL = 4,
+    STATUS_INTERRUPTED = 130
 };
 
 /* argv[0] is "pv-fuzz NAME". */

@@ -50,7 +50,7 @@ static bool broke_the_rule(const char *log)
 
 static int judge(const struct campaign *campaign)
 {
-    char faulty[PATH_MAX], sound[PATH_MAX], log[PATH_MAX + 16];
+    char sound[PATH_MAX], log[PATH_MAX + 16];
     bool seen;
 
     if (campaign->found.count == 0) {
@@ -58,13 +58,12 @@ static int judge(const struct campaign *campaign)
                (unsigned long long)campaign->runs);
         return STATUS_INTERNAL;
     }
-    if (!catalog_replay("demo", faulty) || !catalog_replay("msr", sound)) {
-        fprintf(stderr,
-                "pv-fuzz demo: no replay binary - cmake --preset dev && cmake --build --preset dev\n");
+    if (!catalog_explainer("fuzz", "msr", sound)) {
+        fprintf(stderr, "pv-fuzz demo: replay_msr is missing - cmake --build --preset fuzz\n");
         return STATUS_MISSING;
     }
     snprintf(log, sizeof(log), "%s/replay.txt", campaign->out);
-    process_wait(process_start((const char *[]){faulty, campaign->first, NULL}, NULL, log));
+    process_wait(process_start((const char *[]){campaign->explainer, campaign->first, NULL}, NULL, log));
     seen = broke_the_rule(log);
     fflush(stdout);
     if (!seen || process_wait(process_start((const char *[]){sound, campaign->first, NULL}, NULL, log))) {

@@ -1,10 +1,12 @@
 /* `pv-fuzz replay`: one file through the plain target, action by action, and a block for the bug report. */
 #include <argp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "diff/shell.h"
 #include "fuzz/catalog.h"
 #include "fuzz/cmd.h"
 #include "fuzz/process.h"
@@ -57,8 +59,28 @@ static const char *target_from_path(const char *path)
     return found;
 }
 
+/* The build folder and the target that would give the missing binary. */
+static int say_missing(char *binary)
+{
+    char *name = strrchr(binary, '/'), *build;
+
+    if (!name) {
+        fprintf(stderr, "pv-fuzz replay: cannot tell where this program lies: is /proc mounted?\n");
+        return STATUS_MISSING;
+    }
+    *name++ = 0;
+    if (strrchr(binary, '/'))
+        *strrchr(binary, '/') = 0; /* bin */
+    build = shell_quote(binary);
+    fprintf(stderr, "pv-fuzz replay: %s is not built beside this program - cmake --build %s --target %s\n",
+            name, build ? build : binary, name);
+    free(build);
+    return STATUS_MISSING;
+}
+
 static void print_bug_block(const struct options *options, int status)
 {
+    char *file = shell_quote(options->file);
     struct utsname host;
 
     uname(&host);
@@ -73,7 +95,8 @@ static void print_bug_block(const struct options *options, int status)
            status == 1   ? "crash or broken rule (above)"
            : status == 0 ? "passes"
                          : "not run",
-           host.sysname, host.release, options->target, options->file);
+           host.sysname, host.release, options->target, file ? file : options->file);
+    free(file);
 }
 
 int cmd_replay(int argc, char **argv)
@@ -91,7 +114,7 @@ int cmd_replay(int argc, char **argv)
             "Examples:\n"
             "  pv-fuzz replay corpora/msr/seed-steal-time.pv\n"
             "  pv-fuzz replay --target hypercall crash-0123abcd\n"
-            "Exit status: 0 it passes, 1 a crash or a broken rule, 2 wrong usage, 3 no replay binary is built.",
+            "Exit status: 0 it passes, 1 a crash or a broken rule, 2 wrong usage, 3 the replay binary beside pv-fuzz is not built.",
     };
     struct options options = {0};
     char binary[PATH_MAX];
@@ -110,12 +133,8 @@ int cmd_replay(int argc, char **argv)
         fprintf(stderr, "pv-fuzz replay: cannot read %s\n", options.file);
         return STATUS_USAGE;
     }
-    if (!catalog_replay(options.target, binary)) {
-        fprintf(stderr,
-                "pv-fuzz replay: fuzz_%s is not built - cmake --preset dev && cmake --build --preset dev\n",
-                options.target);
-        return STATUS_MISSING;
-    }
+    if (!catalog_replay(options.target, binary))
+        return say_missing(binary);
     fflush(stdout);
     status =
         process_wait(process_start((const char *[]){binary, "--verbose", options.file, NULL}, NULL, NULL));

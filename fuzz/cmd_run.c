@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "diff/shell.h"
 #include "fuzz/campaign.h"
 #include "fuzz/cmd.h"
 #include "fuzz/process.h"
@@ -65,14 +66,18 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static void print_result(const struct campaign *campaign)
 {
+    char *file;
+
     printf("%s: %u findings in %.0f s, %llu runs (%.0f/s, %s, %u jobs)\n", campaign->target,
            campaign->found.count, campaign->elapsed_s, (unsigned long long)campaign->runs,
            (double)campaign->runs / (campaign->elapsed_s > 0 ? campaign->elapsed_s : 1),
            engine_names[campaign->engine], campaign->jobs);
     if (campaign->found.count == 0)
         return;
+    file = shell_quote(campaign->first);
     printf("findings: %s/findings\nreplay: pv-fuzz replay --target %s %s\n", campaign->out, campaign->target,
-           campaign->first);
+           file ? file : campaign->first);
+    free(file);
 }
 
 /* As JSON takes it inside "". */
@@ -88,15 +93,17 @@ static void print_escaped(const char *text)
 
 static void print_finding(const struct campaign *campaign, const char *name)
 {
-    char file[PATH_MAX];
+    char file[PATH_MAX], *word;
 
     if (!path_format(file, "%s/findings/%s", campaign->out, name))
         return;
+    word = shell_quote(file);
     printf("{\"file\":\"");
     print_escaped(file);
     printf("\",\"replay\":\"pv-fuzz replay --target %s ", campaign->target);
-    print_escaped(file);
+    print_escaped(word ? word : file);
     printf("\"}");
+    free(word);
 }
 
 /* One line: campaigns append theirs to a file that `pv-diff run --fuzz` reads. */
@@ -117,14 +124,8 @@ static void print_json(const struct campaign *campaign)
 /* The readable program, what broke and the stack, once, so that a log of the job is enough to start from. */
 static void explain(const struct campaign *campaign)
 {
-    char binary[PATH_MAX];
-
-    if (!catalog_replay(campaign->target, binary)) {
-        fprintf(stderr, "no replay binary to explain it: cmake --preset dev && cmake --build --preset dev\n");
-        return;
-    }
     fflush(stdout);
-    process_wait(process_start((const char *[]){binary, campaign->first, NULL}, NULL, NULL));
+    process_wait(process_start((const char *[]){campaign->explainer, campaign->first, NULL}, NULL, NULL));
 }
 
 int cmd_run(int argc, char **argv)
@@ -146,7 +147,8 @@ int cmd_run(int argc, char **argv)
             "Examples:\n"
             "  pv-fuzz run msr --seconds 300 --jobs 2\n"
             "  pv-fuzz run hypercall --engine afl++ -o nightly/hypercall\n"
-            "Exit status: 0 nothing found, 1 findings, 2 wrong usage, 3 a build is missing, 4 the engine failed.",
+            "Exit status: 0 nothing found, 1 findings, 2 wrong usage, 3 a build is missing, 4 the engine failed, "
+            "130 interrupted.",
     };
     struct options options = {.campaign = {.seconds = 60, .jobs = 1}};
     struct campaign *campaign = &options.campaign;

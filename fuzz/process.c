@@ -9,11 +9,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void child(const char *const *argv, const char *const *env, const char *log)
+static void child(pid_t parent, const char *const *argv, const char *const *env, const char *log)
 {
+    sigset_t none;
     int fd = log ? open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) /* it died before prctl could arm */
+        _exit(4);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGINT, SIG_DFL); /* by which engines are stopped; a shell's background job inherits it ignored */
     if (log && (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0))
         _exit(4);
     for (; env && *env; env++)
@@ -25,10 +31,10 @@ static void child(const char *const *argv, const char *const *env, const char *l
 
 pid_t process_start(const char *const *argv, const char *const *env, const char *log)
 {
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
 
     if (pid == 0)
-        child(argv, env, log);
+        child(parent, argv, env, log);
     return pid < 0 ? -errno : pid;
 }
 

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "diff/shell.h"
 #include "fuzz/crash_report.h"
 #include "fuzz/target.h"
 
@@ -134,6 +136,7 @@ struct input_done {
 
 static void child_main(const struct options *options, size_t first, int fd)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     crash_report_install(fd);
     for (size_t i = first; i < options->inputs.count; i++) {
         struct input_done done = {.magic = DONE_MAGIC};
@@ -162,6 +165,15 @@ static bool print_input(const char *path, const char *indent)
     return text != NULL;
 }
 
+static void print_command(const char *program, const char *path)
+{
+    char *words[] = {shell_quote(program), shell_quote(path)};
+
+    printf("replay: %s %s\n", words[0] ? words[0] : program, words[1] ? words[1] : path);
+    free(words[0]);
+    free(words[1]);
+}
+
 static void print_report(const char *program, const char *path, const struct crash_record *record)
 {
     char kind[320];
@@ -174,7 +186,7 @@ static void print_report(const char *program, const char *path, const struct cra
         printf("stopped in action %u (from 0)\n", record->action);
     printf("stack:\n");
     crash_report_stack(record, stdout);
-    printf("replay: %s %s\n", program, path);
+    print_command(program, path);
     fflush(stdout);
 }
 

@@ -1,6 +1,7 @@
 /* Child processes: none outlives us, and what they say is kept and told. prctl(2). */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -9,6 +10,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include "diff/machine/child.h"
+#include "diff/shell.h"
 
 #define LONG_MS 60000u
 
@@ -113,6 +115,29 @@ Test(child, it_dies_when_we_do)
     /* 127: it saw that its parent was gone already, before it could ask to be killed. */
     died = status == SIGKILL || status == 127 << 8;
     cr_assert(died, "status 0x%x", (unsigned)status);
+}
+
+Test(args, a_shell_reads_every_word_back)
+{
+    static const char *const words[] = {
+        "plain", "", "a b", "it's", "$HOME `x` \"y\" \\", "tab\tand\x1b[31m1\n'\\", "\xc3\xa9"};
+
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        char *quoted = shell_quote(words[i]), *command = NULL, back[64] = "";
+        FILE *pipe;
+
+        cr_assert(asprintf(&command, "printf %%s %s", quoted) > 0);
+        setenv("COMMAND", command, 1);
+        pipe = popen("exec bash -c \"$COMMAND\"", "r");
+        cr_assert(pipe != NULL);
+        back[fread(back, 1, sizeof(back) - 1, pipe)] = 0;
+        cr_assert(eq(int, pclose(pipe), 0));
+        cr_assert(eq(str, back, (char *)words[i]), "%s", quoted);
+        for (const char *c = quoted; *c; c++)
+            cr_assert(ge(int, (unsigned char)*c, 0x20), "%s harms a terminal", quoted);
+        free(command);
+        free(quoted);
+    }
 }
 
 Test(args, a_list_is_quoted_as_a_shell_would_need_it)

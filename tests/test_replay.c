@@ -9,14 +9,14 @@
 /* Runs fuzz_planted on one input; its stdout and stderr in *output. Returns the exit status. */
 static int replay(const char *input, size_t len, const char *arguments, char output[16384])
 {
-    char path[] = "/tmp/paravane-replay-XXXXXX", command[512];
+    char path[] = "/tmp/a paravane replay-XXXXXX", command[512];
     int fd = mkstemp(path), status;
     FILE *pipe;
     size_t got;
 
     cr_assert(fd >= 0 && write(fd, input, len) == (ssize_t)len);
     close(fd);
-    snprintf(command, sizeof(command), "%s/fuzz_planted %s %s 2>&1", PARAVANE_BIN, arguments, path);
+    snprintf(command, sizeof(command), "%s/fuzz_planted %s '%s' 2>&1", PARAVANE_BIN, arguments, path);
     pipe = popen(command, "r");
     cr_assert(pipe);
     got = fread(output, 1, 16383, pipe);
@@ -47,7 +47,7 @@ Test(replay, a_broken_rule_is_named_with_its_input_and_command)
     expect_text(output, "== crash: invariant DEMO-1: the planted rule broke with 65");
     expect_text(output, "    pvrA\n");
     expect_text(output, "stopped in action 0");
-    expect_text(output, "replay: ");
+    expect_text(output, "fuzz_planted '/tmp/a paravane replay-");
 }
 
 Test(replay, a_wild_store_is_reported_with_its_stack)

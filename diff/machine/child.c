@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "diff/machine/deadline.h"
+#include "diff/shell.h"
 
 #define KILL_WAIT_MS                                                                                         \
     5000 /* a killed process that the kernel does not give back in this time is left to init */
@@ -57,33 +58,23 @@ void args_addf(struct args *args, const char *format, ...)
     free(text);
 }
 
-static bool is_plain(const char *arg)
-{
-    return *arg &&
-           !arg[strspn(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%")];
-}
-
 char *args_quote(const struct args *args, unsigned first, unsigned end)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
+    bool failed = false;
 
     if (!out)
         return NULL;
     for (unsigned i = first; i < end && i < args->count; i++) {
-        if (i != first)
-            fputc(' ', out);
-        if (is_plain(args->v[i])) {
-            fputs(args->v[i], out);
-            continue;
-        }
-        fputc('\'', out);
-        for (const char *c = args->v[i]; *c; c++)
-            *c == '\'' ? fputs("'\\''", out) : fputc(*c, out);
-        fputc('\'', out);
+        char *word = shell_quote(args->v[i]);
+
+        failed = failed || !word;
+        fprintf(out, "%s%s", i != first ? " " : "", word ? word : "");
+        free(word);
     }
-    if (fclose(out)) {
+    if (fclose(out) || failed) {
         free(text);
         return NULL;
     }

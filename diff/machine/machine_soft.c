@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "diff/machine/child.h"
 #include "diff/machine/deadline.h"
 #include "diff/machine/driver.h"
 #include "diff/machine/mailbox_run.h"
@@ -299,11 +300,23 @@ static void run_programs(struct soft_vm *sv, const struct run_item *item, struct
 
 static char *describe(const struct flag_set *flags)
 {
+    const char *const options[][2] = {
+        {"-cpu", flags->cpu}, {"-machine", flags->machine}, {"-smp", flags->smp}, {"-m", flags->memory}};
+    struct args args = {0};
     char *line;
 
-    if (asprintf(&line, "pv-vmm run -accel soft -cpu %s -machine %s -smp %s -m %s", flags->cpu,
-                 flags->machine, flags->smp, flags->memory) < 0)
-        return NULL;
+    args_add(&args, "pv-vmm");
+    args_add(&args, "run");
+    args_add(&args, "-accel");
+    args_add(&args, "soft");
+    for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (!options[i][1])
+            continue;
+        args_add(&args, options[i][0]);
+        args_add(&args, options[i][1]);
+    }
+    line = args.failed ? NULL : args_quote(&args, 0, args.count);
+    args_free(&args);
     return line;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <xxhash.h>
 #include "diff/judge/judge.h"
+#include "diff/shell.h"
 
 static struct judge_side side_of(const struct run_side *side, const struct machine_info *info,
                                  unsigned scenario)
@@ -237,31 +238,16 @@ unsigned report_stale(const struct report *report)
     return stale;
 }
 
-/* As a shell takes it literally. */
-static void add_quoted(struct text *out, const char *word)
-{
-    bool plain =
-        *word &&
-        !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%")];
-
-    if (plain) {
-        text_add(out, word);
-        return;
-    }
-    text_add(out, "'");
-    for (; *word; word++) {
-        if (*word == '\'')
-            text_add(out, "'\\''");
-        else
-            text_addn(out, word, 1);
-    }
-    text_add(out, "'");
-}
-
 static void add_option(struct text *out, const char *option, const char *value)
 {
+    char *word = shell_quote(value);
+
     text_format(out, " %s ", option);
-    add_quoted(out, value);
+    if (word)
+        text_add(out, word);
+    else
+        out->out_of_memory = true;
+    free(word);
 }
 
 void report_reproduce(const struct report *report, const struct check *check, struct text *out)
