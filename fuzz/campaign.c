@@ -112,12 +112,14 @@ static pid_t start_libfuzzer(const struct campaign *campaign, const struct paths
 static pid_t start_afl(const struct campaign *campaign, const struct paths *paths, unsigned job)
 {
     /* The engine must not ask about the host's governor and core pattern, nor draw its screen into our log. */
-    static const char *const env[] = {"AFL_NO_UI=1",
-                                      "AFL_SKIP_CPUFREQ=1",
-                                      "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1",
-                                      "AFL_BENCH_UNTIL_CRASH=1",
-                                      "AFL_NO_AFFINITY=1",
-                                      NULL};
+    static const char *const env[] = {
+        "AFL_NO_UI=1",
+        "AFL_SKIP_CPUFREQ=1",
+        "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1",
+        "AFL_BENCH_UNTIL_CRASH=1",
+        "AFL_NO_AFFINITY=1",
+        "AFL_AUTORESUME=1", /* else it refuses a folder with 25 minutes of work */
+        NULL};
     char seconds[16], name[16], log[PATH_MAX + 32];
 
     snprintf(seconds, sizeof(seconds), "%u", campaign->seconds);
@@ -230,6 +232,7 @@ int campaign_run(struct campaign *campaign)
 {
     struct paths paths;
     struct jobs jobs = {0};
+    uint64_t before;
     bool interrupted;
     int status = find_paths(campaign, &paths);
 
@@ -242,8 +245,10 @@ int campaign_run(struct campaign *campaign)
     if (campaign->jobs > JOBS_MAX)
         campaign->jobs = JOBS_MAX;
     engine_forget(paths.raw);
+    before = engine_runs(paths.raw); /* AFL++ goes on counting where it resumes */
     interrupted = run_jobs(campaign, &paths, &jobs);
     campaign->runs = engine_runs(paths.raw);
+    campaign->runs -= campaign->runs >= before ? before : 0;
     engine_collect(paths.raw, paths.findings, campaign->target, &campaign->found);
     campaign->first[0] = 0;
     if (campaign->found.count)

@@ -112,7 +112,7 @@ int cmd_replay(int argc, char **argv)
         .doc =
             "Replays one input, in text or in binary form, and says what each action did.\v"
             "Examples:\n"
-            "  pv-fuzz replay corpora/msr/seed-steal-time.pv\n"
+            "  pv-fuzz replay corpora/msr/seed-steal-keeps-guest-values.pv\n"
             "  pv-fuzz replay --target hypercall crash-0123abcd\n"
             "Exit status: 0 it passes, 1 a crash or a broken rule, 2 wrong usage, 3 the replay binary beside pv-fuzz is not built.",
     };

@@ -60,7 +60,7 @@ static const struct argp argp = {
     "FILE",
     "Print a program, in text or binary form, as canonical text.\v"
     "Examples:\n"
-    "  pv-fuzz show corpora/msr/seed-enable.pv\n"
+    "  pv-fuzz show corpora/msr/seed-vec-all-registers.pv\n"
     "  pv-fuzz show crash-1f3870be\n"
     "  pv-fuzz show --binary -o seed.bin seed.pv\n"
     "  pv-fuzz show - < seed.bin\n\n"
