@@ -21,6 +21,7 @@ int cmd_run(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_flags(int argc, char **argv);
+int cmd_models(int argc, char **argv);
 
 /* For machines: shows steps on stderr when that is a terminal; Ctrl-C asks them to stop. */
 struct progress terminal_progress(void);

@@ -14,6 +14,7 @@ static const struct command {
     {"report", cmd_report, "show a stored run again, or write its report"},
     {"compare", cmd_compare, "say what is new and what is gone between two stored runs"},
     {"flags", cmd_flags, "give -cpu strings to our parser and to real QEMU and compare the answers"},
+    {"models", cmd_models, "compare every CPU model's CPUID with what a guest of real QEMU reads"},
     {"doctor", cmd_doctor, "say which machines work on this host, and how to mend the others"},
     {"box", cmd_box, "fetch the box's kernel (build), or run a command inside the box (exec)"},
 };

@@ -450,6 +450,42 @@ Test(enforce, CPU_runtime_bits_follow_the_cpu)
     cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 1, 0).edx >> 9 & 1, 0));
 }
 
+/* QEMU gives leaf 0x12 to every model of a high level, SGX or not: up to Linux 6.3 a guest reads x87 and SSE there. */
+Test(enforce, CPU_enclave_components_follow_xsave_up_to_6_3)
+{
+    for (int version = KVM_6_12; version <= KVM_6_1; version++) {
+        FAKE_VM(f);
+        struct vm_config config = fake_config;
+        struct cpuid_table table;
+        bool old = version == KVM_6_1;
+
+        config.version = version;
+        fake_vm_create(&f, &config, true);
+        fake_cpuid(&table, KVM_CPUID_SIGNATURE, 0);
+        for (uint32_t i = 0; i < table.count; i++)
+            if (table.entries[i].leaf == 0xd)
+                table.entries[i].regs = (struct cpuid_regs){.eax = 7, .edx = 1};
+        cpuid_put(&table, 0x12, 0, 0, 0x1c, 3);
+        table.entries[table.count - 1].subleaf = 1;
+        table.entries[table.count - 1].flags = CPUID_FLAG_SIGNIFICANT_INDEX;
+        vcpu_set_cpuid(f.vcpu, &table);
+        cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 0x12, 1).ecx, old ? 7 : 0x1c));
+        cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 0x12, 1).edx, old ? 1 : 3));
+    }
+}
+
+Test(enforce, CPU_without_an_apic_its_bit_is_off)
+{
+    FAKE_VM(f);
+    struct vm_config config = fake_config;
+
+    config.apic_off = true;
+    fake_vm_create(&f, &config, true);
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 1, 0).edx >> 9 & 1, 0));
+    vm_system_reset(&f.vm);
+    cr_assert(eq(u64, f.vcpu->apic.base_msr, 0));
+}
+
 Test(enforce, CPU_a_table_that_is_too_long_is_refused)
 {
     FAKE_VM(f);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cjson/cJSON.h>
-#include "tests/tcg_guest.h"
+#include "diff/models/tcg_guest.h"
 #include "vmm/cmd.h"
 
 #define ARGS_MAX  32

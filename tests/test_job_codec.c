@@ -24,8 +24,10 @@ static struct wire_out encoded_item(void)
 {
     struct wire_out out = {0};
     struct program programs[2];
-    const struct run_item item = {
-        .flags = {"set", "host,-kvmclock", "pc", "2", "64M"}, .programs = programs, .program_count = 2};
+    const struct run_item item = {.flags = {"set", "host,-kvmclock", "pc", "2", "64M"},
+                                  .programs = programs,
+                                  .program_count = 2,
+                                  .cpuid_only = true};
 
     parse(&programs[0]);
     parse(&programs[1]);
@@ -46,6 +48,7 @@ Test(job, an_item_survives_the_way)
     cr_assert(eq(str, (char *)job.item.flags.cpu, "host,-kvmclock"));
     cr_assert(eq(str, (char *)job.item.flags.memory, "64M"));
     cr_assert(eq(uint, job.item.program_count, 2));
+    cr_assert(job.item.cpuid_only);
     cr_assert(eq(int, program_print(&job.item.programs[1], &back, &len), 0));
     cr_assert(eq(str, back, (char *)text));
     free(back);

@@ -16,10 +16,11 @@ struct ran {
 };
 
 /* Skips the test where QEMU is not installed. */
-static void run_cpu(struct ran *r, enum machine_kind kind, const char *cpu, const char *smp, const char *text)
+static void run_item(struct ran *r, enum machine_kind kind, const char *cpu, const char *smp, bool cpuid_only,
+                     const char *text)
 {
     struct program_error error;
-    struct run_item item = {.programs = &r->program, .program_count = 1};
+    struct run_item item = {.programs = &r->program, .program_count = 1, .cpuid_only = cpuid_only};
     struct machine *machine;
     char why[240];
     int err;
@@ -39,6 +40,11 @@ static void run_cpu(struct ran *r, enum machine_kind kind, const char *cpu, cons
     r->t = &r->result.transcripts[0];
     cr_assert(eq(u32, r->t->count, r->program.count));
     machine_close(machine);
+}
+
+static void run_cpu(struct ran *r, enum machine_kind kind, const char *cpu, const char *smp, const char *text)
+{
+    run_item(r, kind, cpu, smp, false, text);
 }
 
 static void run(struct ran *r, enum machine_kind kind, const char *smp, const char *text)
@@ -647,4 +653,38 @@ Test(probe_soft, messages_and_slots_come_from_the_host)
     expect_ok(&r, 15, 0);
     cr_assert(eq(u8, nth(&r, 16)->status, OUTCOME_UNSUPPORTED));
     release(&r);
+}
+
+/* A CPU without long mode, and one where only cpuid is wanted: every vCPU answers for itself, the rest is unsupported. */
+static void cpuid_only(enum machine_kind kind, const char *cpu, bool only)
+{
+    struct ran r = {0};
+
+    run_item(&r, kind, cpu, "3,cores=3", only,
+             HEAD(3) "cpuid 0x1\n@1 cpuid 0x1\n@2 cpuid 0x1\n@2 rdtsc\n!advance 1us\n@1 cpuid 0x4 0x1\n");
+    cr_assert(eq(str, r.t->stopped, ""));
+    for (unsigned v = 0; v < 3; v++) {
+        cr_assert(eq(u8, nth(&r, v)->status, OUTCOME_OK));
+        cr_assert(eq(u64, nth(&r, v)->regs[1] >> 24, v));
+    }
+    cr_assert(eq(u8, nth(&r, 3)->status, OUTCOME_UNSUPPORTED));
+    cr_assert(eq(u8, nth(&r, 4)->status, OUTCOME_UNSUPPORTED));
+    expect_ok(&r, 5, 0x08000122); /* L6: the instruction cache of three cores */
+    release(&r);
+}
+Test(probe, without_long_mode_it_serves_cpuid_on_qemu)
+{
+    cpuid_only(MACHINE_QEMU_TCG, "coreduo", false);
+}
+Test(probe, without_long_mode_it_serves_cpuid_on_our_vcpu)
+{
+    cpuid_only(MACHINE_SOFT, "coreduo", false);
+}
+Test(probe, asked_for_cpuid_only_it_serves_that_on_qemu)
+{
+    cpuid_only(MACHINE_QEMU_TCG, "kvm64", true);
+}
+Test(probe, asked_for_cpuid_only_it_serves_that_on_our_vcpu)
+{
+    cpuid_only(MACHINE_SOFT, "kvm64", true);
 }

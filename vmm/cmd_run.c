@@ -235,6 +235,7 @@ static int create_vm(struct run *run, const struct cpuid_table *tables, const ui
                                .apic_ids = apic_ids,
                                .ids_32bit = outcome->ids_32bit,
                                .irqchip = outcome->irqchip,
+                               .apic_off = !outcome->local_apic,
                                .native = HC_VMMCALL,
                                .fix_hypercall_quirk = true,
                                .sched_info = true,

@@ -160,3 +160,20 @@ out:
     close(kvm_fd);
     return err;
 }
+
+void host_record_supported(const struct host_record *record, struct cpuid_supported *supported)
+{
+    uint32_t msrs = record->feature_msr_count < SUPPORTED_MSRS ? record->feature_msr_count : SUPPORTED_MSRS;
+
+    static_assert(SUPPORTED_EXTENSIONS == HOST_RECORD_EXTENSIONS, "copied as a whole");
+    *supported = (struct cpuid_supported){.accel = ACCEL_SOFT,
+                                          .supported = record->supported,
+                                          .host = record->host,
+                                          .tsc_khz = record->tsc_khz,
+                                          .feature_msr_count = msrs};
+    memcpy(supported->extensions, record->extensions, sizeof(supported->extensions));
+    for (uint32_t i = 0; i < msrs; i++) {
+        supported->feature_msrs[i].index = record->feature_msrs[i].index;
+        supported->feature_msrs[i].value = record->feature_msrs[i].value;
+    }
+}

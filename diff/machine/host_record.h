@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "vmm/core/cpuid_table.h"
+#include "vmm/cpuid/supported.h"
 
 #define HOST_RECORD_EXTENSIONS 256
 /* Bits 31:24 of leaf 1 EBX are the APIC id of whichever CPU answered: they change from call to call and are masked. */
@@ -35,6 +35,8 @@ int host_record_read(struct host_record *record, int *keep_fd);
 int host_record_to_json(const struct host_record *record, char **text);
 int host_record_from_json(struct host_record *record, const char *text, size_t len, char message[160]);
 
+/* What the table builder takes of it. */
+void host_record_supported(const struct host_record *record, struct cpuid_supported *supported);
 /* The vendor in host leaf 0. */
 bool host_record_is_intel(const struct host_record *record);
 

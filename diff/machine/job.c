@@ -26,6 +26,7 @@ int job_item_encode(const struct run_item *item, struct wire_out *out)
     wire_put_string(out, f->machine);
     wire_put_string(out, f->smp);
     wire_put_string(out, f->memory);
+    wire_put_u32(out, item->cpuid_only);
     wire_put_u32(out, item->program_count);
     for (unsigned i = 0; i < item->program_count; i++) {
         uint8_t *bytes;
@@ -84,6 +85,7 @@ int job_item_decode(struct job_item *job, const uint8_t *data, size_t len)
     f->machine = wire_get_string(&in);
     f->smp = wire_get_string(&in);
     f->memory = wire_get_string(&in);
+    job->item.cpuid_only = wire_get_u32(&in);
     err = decode_programs(job, &in);
     if (err)
         return err;

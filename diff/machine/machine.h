@@ -31,6 +31,9 @@ struct run_item { /* programs to run from reset, in order, under one flag set */
     struct flag_set flags;
     const struct program *programs;
     unsigned program_count;
+    /* Their guest actions are cpuid without a mode: the probe stays in 32-bit mode, each vCPU reads its own at once.
+     * Quickest, and the only way for CPU models without long mode. */
+    bool cpuid_only;
 };
 
 struct run_result {                 /* of one run_item */

@@ -259,6 +259,7 @@ static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_
                                      .apic_ids = apic_ids,
                                      .ids_32bit = outcome->ids_32bit,
                                      .irqchip = outcome->irqchip,
+                                     .apic_off = !outcome->local_apic,
                                      .native = sm->native_vmcall ? HC_VMCALL : HC_VMMCALL,
                                      .fix_hypercall_quirk = true,
                                      .sched_info = true, /* CPU-2: every kernel that distributions build */
@@ -358,6 +359,7 @@ static void run_configured(struct soft_vm *sv, struct soft_machine *sm, const st
                                      .ram_size = ram_size,
                                      .vcpus = vcpus,
                                      .native_vmcall = sm->native_vmcall,
+                                     .cpuid_only = item->cpuid_only,
                                      .ctx = sv,
                                      .pump = pump,
                                      .raw_ns = env_now_ns,
@@ -411,16 +413,7 @@ static void take_record(struct soft_machine *sm, const struct host_record *host)
         *s = host && host->tcg ? *cpuid_supported_tcg() : *cpuid_supported_soft();
         sm->clocksource_tsc = true;
     } else {
-        s->accel = ACCEL_SOFT;
-        s->supported = host->supported;
-        s->host = host->host;
-        memcpy(s->extensions, host->extensions, sizeof(s->extensions));
-        s->tsc_khz = host->tsc_khz;
-        s->feature_msr_count = host->feature_msr_count;
-        for (unsigned i = 0; i < s->feature_msr_count && i < SUPPORTED_MSRS; i++) {
-            s->feature_msrs[i].index = host->feature_msrs[i].index;
-            s->feature_msrs[i].value = host->feature_msrs[i].value;
-        }
+        host_record_supported(host, s);
         sm->native_vmcall = host->native_vmcall;
         sm->clocksource_tsc = !strcmp(host->clocksource, "tsc");
     }

@@ -154,6 +154,7 @@ static void publish(struct run *run, uint32_t next)
     m->host_seq = run->served_seq;
     m->host_ack = run->served_seq - 1; /* not what a probe that waits before the reset waits for */
     m->native = run->host->native_vmcall ? 0 : 1;
+    m->cpuid_only = run->host->cpuid_only;
     m->state = PROBE_BOOTING;
     m->current = 0;
     m->next = next;
@@ -184,6 +185,7 @@ static int begin(struct run *run)
     int err;
 
     run->m->magic = 0;
+    run->m->cpuid_only = run->host->cpuid_only;
     err = restart(run);
     if (err)
         return err;

@@ -14,6 +14,7 @@ struct mailbox_host {
     uint64_t ram_size; /* bytes, at least MAILBOX_GPA + MAILBOX_SIZE */
     unsigned vcpus;    /* of the VM: a program that asks for more gets OUTCOME_UNSUPPORTED there */
     bool native_vmcall;
+    bool cpuid_only; /* run_item.cpuid_only */
     void *ctx;
     /* Lets the VM run a little. False: it is gone; *why (240 bytes) then holds one line. */
     bool (*pump)(void *ctx, char why[240]);

@@ -343,6 +343,7 @@ static struct mailbox_host mailbox_host_of(struct qemu *q, const struct flag_set
         .ram_size = q->ram_size,
         .vcpus = smp_vcpus(flags->smp),
         .native_vmcall = q->config->native_vmcall,
+        .cpuid_only = q->item->cpuid_only,
         .ctx = q,
         .pump = pump,
         .raw_ns = raw_ns,

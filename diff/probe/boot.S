@@ -5,6 +5,7 @@
 #define CR4_PAE    0x20
 #define MSR_EFER   0xc0000080
 #define EFER_LME   0x100
+#define CPUID_LONG_MODE 29 /* 80000001 EDX */
 #define APIC_BASE_MSR 0x1b
 
     .section .boot, "ax"
@@ -47,6 +48,18 @@ start32:
     movw %ax, %es
     movw %ax, %fs
     movw %ax, %gs
+    /* Without long mode there is no probe in C; without need for it, no wait for it. */
+    cmpl $0, MAILBOX + MAILBOX_CPUID_ONLY
+    jne cpuid_only_start
+    movl $0x80000000, %eax
+    cpuid
+    subl $0x80000001, %eax
+    cmpl $0xffff, %eax /* above: no such range, another leaf answered */
+    ja cpuid_only_start
+    movl $0x80000001, %eax
+    cpuid
+    btl $CPUID_LONG_MODE, %edx
+    jnc cpuid_only_start
     /* One vCPU at a time from here to cpu_find(): they share the boot stack. */
 1:  lock btsl $0, boot_lock
     jnc 2f

@@ -57,6 +57,31 @@ _Static_assert(offsetof(struct cpu, c_rsp) == CPU_C_RSP, "enter.S");
 _Static_assert(offsetof(struct cpu, index) == CPU_INDEX, "boot.S");
 _Static_assert(offsetof(struct cpu, entered) == CPU_ENTERED, "enter.S");
 _Static_assert(sizeof(struct cpu) == CPU_SIZE && CPU_NMI_END == CPU_SIZE, "enter.S");
+_Static_assert(MAILBOX == MAILBOX_GPA && SIPI_PAGE == PROBE_SIPI_PAGE && MAX_VCPUS == PROBE_VCPUS,
+               "cpuid_only.S");
+_Static_assert(offsetof(struct mailbox, command_seq) == MAILBOX_COMMAND_SEQ &&
+                   offsetof(struct mailbox, count) == MAILBOX_COUNT &&
+                   offsetof(struct mailbox, vcpus) == MAILBOX_VCPUS &&
+                   offsetof(struct mailbox, cpuid_only) == MAILBOX_CPUID_ONLY &&
+                   offsetof(struct mailbox, next) == MAILBOX_NEXT &&
+                   offsetof(struct mailbox, state) == MAILBOX_STATE &&
+                   offsetof(struct mailbox, done_seq) == MAILBOX_DONE_SEQ &&
+                   offsetof(struct mailbox, boots) == MAILBOX_BOOTS &&
+                   offsetof(struct mailbox, actions) == MAILBOX_ACTION_LIST &&
+                   offsetof(struct mailbox, outcomes) == MAILBOX_OUTCOME_LIST,
+               "cpuid_only.S");
+_Static_assert(sizeof(struct probe_action) == ACTION_SIZE &&
+                   offsetof(struct probe_action, vcpu) == ACTION_VCPU &&
+                   offsetof(struct probe_action, args) == ACTION_ARG0 &&
+                   offsetof(struct probe_action, args[1]) == ACTION_ARG1 && OP_CPUID == ACTION_CPUID,
+               "cpuid_only.S");
+_Static_assert(sizeof(struct outcome) == OUTCOME_SIZE && offsetof(struct outcome, regs) == OUTCOME_REGS &&
+                   offsetof(struct outcome, rip_delta) == OUTCOME_RIP_DELTA && OUTCOME_OK == OUTCOME_IS_OK &&
+                   OUTCOME_UNSUPPORTED == OUTCOME_IS_UNSUPPORTED,
+               "cpuid_only.S");
+_Static_assert(MAILBOX_MAGIC == MAILBOX_MAGIC_VALUE && PROBE_BOOTING == MAILBOX_STATE_BOOTING &&
+                   PROBE_DONE == MAILBOX_STATE_DONE,
+               "cpuid_only.S");
 _Static_assert(CPUS == PROBE_CPUS && LOAD_BASE == PROBE_BASE, "mailbox.h");
 
 #define APIC_EOI     0xb0

@@ -15,6 +15,8 @@ void lapic_reset(struct vcpu *vcpu, bool init)
     uint8_t sipi_vector = init ? apic->sipi_vector : 0;
     uint32_t id = init ? apic->id : vcpu->apic_id & 0xff;
 
+    if (vcpu->vm->config.apic_off)
+        base_msr = 0;
     if (init)
         base_msr = apic->base_msr;
     *apic = at_reset;

@@ -215,6 +215,19 @@ static uint32_t xsave_size(const struct vcpu *vcpu)
     return size;
 }
 
+#define X87_AND_SSE 3u
+
+/* What an SGX enclave may ask of XCR0, SGX or not: KVM up to 6.3 ties it to what the guest has of XSAVE (Linux commit
+ * 275a87244ec8 ended that). */
+static struct cpuid_regs enclave_components(const struct vcpu *vcpu, struct cpuid_regs r)
+{
+    const struct cpuid_entry *e = cpuid_find(&vcpu->cpuid, 0xd, 0);
+
+    r.ecx = (r.ecx & (e ? e->regs.eax : 0)) | X87_AND_SSE;
+    r.edx &= e ? e->regs.edx : 0;
+    return r;
+}
+
 /* Bits that follow the CPU's state and not the table. KVM: kvm_update_cpuid_runtime. */
 static struct cpuid_regs runtime_bits(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
                                       struct cpuid_regs r)
@@ -227,6 +240,8 @@ static struct cpuid_regs runtime_bits(const struct vcpu *vcpu, uint32_t leaf, ui
         r.ecx = with_bit(r.ecx, 4, vcpu->regs.cr4 & CR4_PKE);
     } else if (leaf == 0xd && subleaf == 0) {
         r.ebx = xsave_size(vcpu);
+    } else if (leaf == 0x12 && subleaf == 1 && vcpu->vm->config.version == KVM_6_1) {
+        r = enclave_components(vcpu, r);
     }
     return r;
 }

@@ -25,6 +25,7 @@ struct vm_config {
     bool fix_hypercall_quirk; /* KVM_X86_QUIRK_FIX_HYPERCALL_INSN; off: foreign form is #UD (HC-13) */
     bool ignore_msrs;         /* module parameter (GEN-5) */
     bool sched_info;          /* host measures run delay (STL-2) */
+    bool apic_off;            /* vCPUs begin with IA32_APIC_BASE 0: QEMU makes them no APIC */
     bool hlt_in_guest;        /* KVM_X86_DISABLE_EXITS_HLT: HLT does not exit (CPU-8, UNH-11) */
     enum kvm_version version;
     uint64_t

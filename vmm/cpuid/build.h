@@ -36,6 +36,7 @@ struct cpuid_outcome {
     uint64_t unsupported[FEATURE_WORDS]; /* the host or accelerator lacks it (E2) */
     uint64_t dependent[FEATURE_WORDS];   /* another feature is off (E7) */
     uint64_t hidden[FEATURE_WORDS];      /* kvm=off, or not KVM (K17, K20) */
+    bool local_apic;                     /* QEMU makes one: the feature is on, or there are other vCPUs */
     bool enforce_pv;                     /* kvm-pv-enforce-cpuid (K14) */
     enum irqchip irqchip;
     uint32_t vcpus, apic_id;

@@ -1,6 +1,6 @@
 /* What a guest reads of a CPUID table when QEMU's TCG answers. QEMU flags specification L2, L9. */
-#ifndef TESTS_TCG_GUEST_H
-#define TESTS_TCG_GUEST_H
+#ifndef DIFF_MODELS_TCG_GUEST_H
+#define DIFF_MODELS_TCG_GUEST_H
 
 #include "vmm/cpuid/supported.h"
 
