@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "fuzz/invariants_parts.h"
+#include "vmm/pv/hyperv.h"
 
 #define UNGATED 0xff
 
@@ -182,6 +183,21 @@ static bool hypercall_answer_allowed(const struct vcpu *vcpu, const struct hyper
     return answer == rule->errors[0] || answer == rule->errors[1];
 }
 
+/* HC-9: faults above CPL 0 and in real mode; else a status of the TLFS, and no answer of KVM's. */
+static bool check_hyperv(const struct action *action, const struct outcome *outcome,
+                         struct violation *violation)
+{
+    static const uint32_t statuses = 1u << 0 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6;
+    uint16_t status = (uint16_t)outcome->regs[0];
+
+    if (outcome->status == OUTCOME_FAULT)
+        return true;
+    if (cpl3(action) || action->mode == MODE_16)
+        return violate(violation, "HC-9", "a Hyper-V hypercall was answered in this mode");
+    return (status < 32 && (statuses >> status & 1)) ||
+           violate(violation, "HC-9", "a Hyper-V hypercall gave %#" PRIx64, outcome->regs[0]);
+}
+
 static bool check_hypercall(struct invariants *inv, const struct vcpu *vcpu, const struct action *action,
                             const struct outcome *outcome, struct violation *violation)
 {
@@ -190,6 +206,8 @@ static bool check_hypercall(struct invariants *inv, const struct vcpu *vcpu, con
     const struct hypercall_rule *rule;
     int64_t answer;
 
+    if (hyperv_takes_hypercalls(vcpu))
+        return check_hyperv(action, outcome, violation);
     if (outcome->status == OUTCOME_FAULT) {
         if (!foreign)
             return violate(violation, "HC-5", "the native hypercall instruction raised vector %u",

@@ -4,6 +4,8 @@
 #include <string.h>
 #include "fuzz/invariants_parts.h"
 #include "vmm/abi/apic.h"
+#include "vmm/abi/hyperv.h"
+#include "vmm/pv/hyperv.h"
 
 #define APIC_PAGE   0xfee00000ull
 #define X2APIC_EOI  0x80b
@@ -77,7 +79,8 @@ static bool expected_answer(const struct invariants *inv, const struct action *a
 
     for (unsigned i = 0; i < PROGRAM_ARGS; i++)
         a[i] = invariants_operand(inv, &action->args[i]) & width;
-    if (a[0] != HC_SEND_IPI || inv->vm->config.vcpus > PROGRAM_VCPUS_MAX || inv->vm->apic_map.ids_32bit)
+    if (a[0] != HC_SEND_IPI || hyperv_takes_hypercalls(&inv->vm->vcpus[action->vcpu]) ||
+        inv->vm->config.vcpus > PROGRAM_VCPUS_MAX || inv->vm->apic_map.ids_32bit)
         return false;
     if (a[4] & 0xc0800)
         *answer = -22;
@@ -122,8 +125,9 @@ static bool may_write_memory(const struct invariants *inv, const struct action *
     uint32_t index = (uint32_t)invariants_operand(inv, &action->args[0]);
 
     switch (action->op) {
-    case OP_WRMSR: /* the wall clock is written at once */
-        return index == 0x11 || index == 0x4b564d00;
+    case OP_WRMSR: /* the wall clock and Hyper-V's pages are written at once */
+        return index == 0x11 || index == 0x4b564d00 || index == HV_X64_MSR_HYPERCALL ||
+               index == HV_X64_MSR_VP_ASSIST_PAGE;
     case OP_RDMSR:
     case OP_CPUID:
     case OP_NOP:
@@ -207,7 +211,9 @@ static int explicit_eois(const struct invariants *inv, const struct action *acti
     case OP_APIC_WRITE:
         return (where & 0xff0) == APIC_EOI;
     case OP_WRMSR:
-        return (uint32_t)where == X2APIC_EOI ? 1 : (uint32_t)where == MSR_IA32_APICBASE ? -1 : 0;
+        return (uint32_t)where == X2APIC_EOI || (uint32_t)where == HV_X64_MSR_EOI ? 1
+               : (uint32_t)where == MSR_IA32_APICBASE                             ? -1
+                                                                                  : 0;
     case OP_STORE32:
         return where - APIC_PAGE < 0x1000;
     case OP_STORE8:

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include "fuzz/invariants_parts.h"
+#include "vmm/abi/hyperv.h"
 
 struct kind_rule {
     const char *name;
@@ -18,6 +19,7 @@ static const struct kind_rule kinds[AREA_KINDS] = {
     [AREA_PV_EOI] = {"PV EOI", 1, -1, 0, 0, "EOI-4"},
     [AREA_WALL_CLOCK] = {"wall clock", 12, 0, 0, 12, "CLK-18"},
     [AREA_CLOCK_PAIRING] = {"clock pairing", 64, -1, 0, 0, "PAIR-3"},
+    [AREA_HYPERV] = {"Hyper-V page", 4, -1, 0, 0, "EOI-17"},
 };
 
 static uint32_t le32(const uint8_t *bytes)
@@ -45,7 +47,7 @@ static uint64_t record_gpa(const struct invariants *inv, const struct vcpu *vcpu
     }
 }
 
-/* The two records that live for one action: the address comes with the request (CLK-17, PAIR-1). */
+/* What lives for one action: the address comes with the request (CLK-17, PAIR-1, EOI-17). */
 static uint64_t action_gpa(const struct invariants *inv, const struct action *action, enum area_kind kind)
 {
     uint64_t what = invariants_operand(inv, &action->args[0]),
@@ -58,6 +60,9 @@ static uint64_t action_gpa(const struct invariants *inv, const struct action *ac
     if (kind == AREA_CLOCK_PAIRING && (action->op == OP_VMCALL || action->op == OP_VMMCALL) &&
         (wide ? what : (uint32_t)what) == 9)
         return wide ? where : (uint32_t)where;
+    if (kind == AREA_HYPERV && action->op == OP_WRMSR && (where & HV_PAGE_ENABLE) &&
+        ((uint32_t)what == HV_X64_MSR_HYPERCALL || (uint32_t)what == HV_X64_MSR_VP_ASSIST_PAGE))
+        return where & HV_PAGE_ADDRESS;
     return GPA_NOWHERE;
 }
 
@@ -73,7 +78,7 @@ static bool inside(const struct trace_entry *entry, uint64_t start)
 static bool store_allowed(const struct invariants *inv, const struct action *action,
                           const struct trace_entry *entry)
 {
-    if (entry->kind == AREA_WALL_CLOCK || entry->kind == AREA_CLOCK_PAIRING)
+    if (entry->kind == AREA_WALL_CLOCK || entry->kind == AREA_CLOCK_PAIRING || entry->kind == AREA_HYPERV)
         return inside(entry, action_gpa(inv, action, entry->kind));
     if (entry->kind >= AREA_KINDS || entry->vcpu_id >= inv->vm->config.vcpus ||
         entry->vcpu_id >= PROGRAM_VCPUS_MAX)

@@ -108,6 +108,7 @@ void config_random(struct program_config *config, struct rng *rng)
     config->irqchip = (uint8_t)rng_below(rng, 3);
     config->enforce = rng_below(rng, 2);
     config->vmcall_native = rng_below(rng, 2);
+    config->hyperv = !rng_below(rng, 8);
     config->features = rng_below(rng, 4) ? 0x01007efb : (uint32_t)rng_draw(rng);
     config->hints = rng_below(rng, 2);
 }

@@ -1,9 +1,11 @@
 /* Our numbers and layouts against the installed kernel headers, and the sizes of what those headers lack. spec 0.1, 0.2. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <linux/kvm.h>
 #include <stddef.h>
 #include "tests/abi_list.h"
 #include "vmm/abi/pvclock.h"
+#include "vmm/cpuid/supported.h"
 
 extern const struct abi_fact abi_ours[], abi_linux[];
 
@@ -29,4 +31,18 @@ Test(abi, pvclock_layout)
     cr_assert(eq(sz, sizeof(struct pvclock_wall_clock), 12));
     cr_assert(eq(sz, offsetof(struct pvclock_wall_clock, sec), 4));
     cr_assert(eq(sz, offsetof(struct pvclock_wall_clock, nsec), 8));
+}
+
+Test(abi, numbers_of_capabilities)
+{
+#define SAME(name) cr_expect(eq(int, EXT_##name, KVM_CAP_##name), #name)
+    SAME(IRQCHIP);
+    SAME(HYPERV);
+    SAME(TSC_CONTROL);
+    SAME(TSC_DEADLINE_TIMER);
+    SAME(SPLIT_IRQCHIP);
+    SAME(X2APIC_API);
+    SAME(HYPERV_VP_INDEX);
+    SAME(HYPERV_ENLIGHTENED_VMCS);
+    SAME(ENFORCE_PV_FEATURE_CPUID);
 }

@@ -48,8 +48,9 @@ static void flags_for(const struct program_config *config, char *cpu, size_t siz
     for (unsigned i = 0; i < feature_symbols.count; i++)
         at += (size_t)snprintf(cpu + at, size - at, ",%s=%s", feature_symbols.rows[i].name,
                                config->features & feature_symbols.rows[i].value ? "on" : "off");
-    snprintf(cpu + at, size - at, "%s%s", config->hints & 1 ? ",kvm-hint-dedicated=on" : "",
-             config->enforce ? ",kvm-pv-enforce-cpuid=on" : "");
+    snprintf(cpu + at, size - at, "%s%s%s", config->hints & 1 ? ",kvm-hint-dedicated=on" : "",
+             config->enforce ? ",kvm-pv-enforce-cpuid=on" : "",
+             config->hyperv ? ",hv-relaxed=on,hv-vapic=on,hv-vpindex=on" : "");
 }
 
 /* False: QEMU would refuse these flags, and so does the soft machine. */

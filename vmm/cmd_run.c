@@ -12,6 +12,7 @@
 #include "vmm/board/memory_map.h"
 #include "vmm/board/msi.h"
 #include "vmm/cmd.h"
+#include "vmm/pv/hyperv.h"
 #include "vmm/pv/lifecycle.h"
 
 static const char help[] =
@@ -251,6 +252,7 @@ static int create_vm(struct run *run, const struct cpuid_table *tables, const ui
         err = add_devices(run);
     for (unsigned i = 0; !err && i < config.vcpus; i++) {
         vcpu_set_enforce(&run->vm.vcpus[i], outcome->enforce_pv);
+        vcpu_set_hv_enforce(&run->vm.vcpus[i], outcome->enforce_hv);
         err = vcpu_set_cpuid(&run->vm.vcpus[i], &tables[i]);
     }
     if (err)

@@ -18,6 +18,7 @@
 #include "vmm/board/migrate.h"
 #include "vmm/board/msi.h"
 #include "vmm/cpuid/build.h"
+#include "vmm/pv/hyperv.h"
 #include "vmm/pv/lifecycle.h"
 #include "vmm/pv/sched.h"
 
@@ -271,6 +272,7 @@ static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_
     err = add_memory(&sv->vm, ram_size);
     for (unsigned i = 0; !err && i < config.vcpus; i++) {
         vcpu_set_enforce(&sv->vm.vcpus[i], outcome->enforce_pv);
+        vcpu_set_hv_enforce(&sv->vm.vcpus[i], outcome->enforce_hv);
         err = vcpu_set_cpuid(&sv->vm.vcpus[i], &tables[i]);
     }
     if (!err) {

@@ -1,17 +1,21 @@
-/* The program that puts KVM's MSRs back to their values at creation. Linux arch/x86/kvm: kvm_arch_vcpu_create. */
+/* The program that puts KVM's and Hyper-V's MSRs back to their values at creation. Linux arch/x86/kvm: kvm_arch_vcpu_create. */
 #include "diff/machine/msr_cleanup.h"
 
 #include <errno.h>
+#include "vmm/abi/hyperv.h"
 #include "vmm/abi/kvm_para.h"
 
-/* The new clock MSR comes after the old one: KVM remembers which of them was written last. */
+/* The new clock MSR comes after the old one: KVM remembers which of them was written last. Hyper-V's hypercall page can be
+ * taken back only by a guest that has identified itself. */
 static const struct {
     uint32_t index;
     uint64_t at_create;
 } msrs[] = {
-    {MSR_KVM_WALL_CLOCK, 0},      {MSR_KVM_WALL_CLOCK_NEW, 0}, {MSR_KVM_SYSTEM_TIME, 0},
-    {MSR_KVM_SYSTEM_TIME_NEW, 0}, {MSR_KVM_ASYNC_PF_EN, 0},    {MSR_KVM_ASYNC_PF_INT, 0},
-    {MSR_KVM_STEAL_TIME, 0},      {MSR_KVM_PV_EOI_EN, 0},      {MSR_KVM_POLL_CONTROL, 1},
+    {MSR_KVM_WALL_CLOCK, 0},        {MSR_KVM_WALL_CLOCK_NEW, 0}, {MSR_KVM_SYSTEM_TIME, 0},
+    {MSR_KVM_SYSTEM_TIME_NEW, 0},   {MSR_KVM_ASYNC_PF_EN, 0},    {MSR_KVM_ASYNC_PF_INT, 0},
+    {MSR_KVM_STEAL_TIME, 0},        {MSR_KVM_PV_EOI_EN, 0},      {MSR_KVM_POLL_CONTROL, 1},
+    {HV_X64_MSR_GUEST_OS_ID, 1},    {HV_X64_MSR_HYPERCALL, 0},   {HV_X64_MSR_GUEST_OS_ID, 0},
+    {HV_X64_MSR_VP_ASSIST_PAGE, 0},
 };
 
 static bool needed(const struct program *program)

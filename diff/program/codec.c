@@ -16,7 +16,7 @@
 
 static const uint8_t magic[3] = {0x89, 'P', 'V'}; /* the first byte keeps it from being text */
 
-enum machine_bits { IRQCHIP_MASK = 3, ENFORCE = 4, VMCALL_NATIVE = 8, MACHINE_BITS = 15 };
+enum machine_bits { IRQCHIP_MASK = 3, ENFORCE = 4, VMCALL_NATIVE = 8, HYPERV = 16, MACHINE_BITS = 31 };
 enum operand_bits {
     SHORT = 0x80,
     SHORT_MASK = 0x7f,
@@ -175,6 +175,7 @@ static struct program_config header_config(const struct header *header)
         .irqchip = irqchip <= PROGRAM_IRQCHIP_NONE ? irqchip : PROGRAM_IRQCHIP_KERNEL,
         .enforce = header->machine & ENFORCE,
         .vmcall_native = header->machine & VMCALL_NATIVE,
+        .hyperv = header->machine & HYPERV,
         .ram_pages = header->ram_pages,
         .features = header->features,
         .hints = header->hints,
@@ -315,7 +316,8 @@ int program_encode(const struct program *program, uint8_t **out, size_t *len)
     w.at += sizeof(magic);
     *w.at++ = PROGRAM_VERSION;
     *w.at++ = config->vcpus;
-    *w.at++ = config->irqchip | (config->enforce ? ENFORCE : 0) | (config->vmcall_native ? VMCALL_NATIVE : 0);
+    *w.at++ = config->irqchip | (config->enforce ? ENFORCE : 0) |
+              (config->vmcall_native ? VMCALL_NATIVE : 0) | (config->hyperv ? HYPERV : 0);
     put_le(&w, config->ram_pages - 1, 2);
     put_le(&w, config->features, 4);
     put_le(&w, config->hints, 4);

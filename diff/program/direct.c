@@ -159,7 +159,7 @@ static bool same_shape(const struct program_config *a, const struct program_conf
 static bool same_cpuid(const struct program_config *a, const struct program_config *b)
 {
     return a->features == b->features && a->hints == b->hints && a->enforce == b->enforce &&
-           a->vmcall_native == b->vmcall_native;
+           a->vmcall_native == b->vmcall_native && a->hyperv == b->hyperv;
 }
 
 bool direct_machine_renew(struct direct_machine *m, const struct program_config *config)

@@ -2,6 +2,7 @@
  * as QEMU places them (QMU-4). Intel SDM vol. 2 CPUID. */
 #include <string.h>
 #include "diff/program/direct_guest.h"
+#include "vmm/abi/hyperv.h"
 #include "vmm/abi/kvm_para.h"
 
 /* "GenuineIntel" and "AuthenticAMD" in the order of EBX, EDX, ECX. The vendor decides about CPU-10. */
@@ -18,6 +19,22 @@ static const struct cpuid_entry basic[] = {
     {0x80000008, 0, 0, {0x00003028, 0, 0, 0}},                   /* 40 and 48 address bits */
 };
 
+/* As hv-relaxed,hv-vapic,hv-vpindex gives them. */
+static const struct cpuid_entry hyperv[] = {
+    {HYPERV_CPUID_VENDOR,
+     0,
+     0,
+     {HYPERV_CPUID_LIMITS, HYPERV_VENDOR_EBX, HYPERV_VENDOR_ECX, HYPERV_VENDOR_EDX}},
+    {HYPERV_CPUID_INTERFACE, 0, 0, {.eax = HYPERV_INTERFACE_HV1}},
+    {HYPERV_CPUID_VERSION, 0, 0, {0x3839, 0xa0000, 0, 0}},
+    {HYPERV_CPUID_FEATURES, 0, 0, {.eax = HV_APIC_ACCESS | HV_HYPERCALL | HV_VP_INDEX, .edx = HV_IDLE_STATE}},
+    {HYPERV_CPUID_ADVICE,
+     0,
+     0,
+     {.eax = HV_APIC_ACCESS_ADVISED | HV_RELAXED_TIMING, .ebx = HV_SPIN_NEVER_NOTIFY}},
+    {HYPERV_CPUID_LIMITS, 0, 0, {.eax = HV_VPS_UNLIMITED, .ebx = 0x40}},
+};
+
 static void add(struct cpuid_table *table, uint32_t leaf, struct cpuid_regs regs)
 {
     table->entries[table->count++] = (struct cpuid_entry){.leaf = leaf, .regs = regs};
@@ -25,12 +42,15 @@ static void add(struct cpuid_table *table, uint32_t leaf, struct cpuid_regs regs
 
 void direct_cpuid_table(struct cpuid_table *table, const struct program_config *config, unsigned vcpu_id)
 {
+    uint32_t base = KVM_CPUID_SIGNATURE + (config->hyperv ? KVM_BASE_STEP : 0);
+
     table->count = 0;
     add(table, 0, config->vmcall_native ? intel : amd);
     memcpy(&table->entries[table->count], basic, sizeof(basic));
     table->count += sizeof(basic) / sizeof(basic[0]);
     table->entries[1].regs.ebx |= config->vcpus << 16 | vcpu_id << 24;
-    add(table, KVM_CPUID_SIGNATURE,
-        (struct cpuid_regs){KVM_CPUID_FEATURES, KVM_SIGNATURE_EBX, KVM_SIGNATURE_ECX, KVM_SIGNATURE_EDX});
-    add(table, KVM_CPUID_FEATURES, (struct cpuid_regs){.eax = config->features, .edx = config->hints});
+    for (unsigned i = 0; config->hyperv && i < sizeof(hyperv) / sizeof(hyperv[0]); i++)
+        table->entries[table->count++] = hyperv[i];
+    add(table, base, (struct cpuid_regs){base | 1, KVM_SIGNATURE_EBX, KVM_SIGNATURE_ECX, KVM_SIGNATURE_EDX});
+    add(table, base | 1, (struct cpuid_regs){.eax = config->features, .edx = config->hints});
 }

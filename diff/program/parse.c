@@ -161,13 +161,18 @@ static int header_native(struct parser *p, struct program_config *config)
     return parse_choice(p, "native", "vmmcall", "vmcall", &config->vmcall_native);
 }
 
+static int header_hyperv(struct parser *p, struct program_config *config)
+{
+    return parse_choice(p, "hyperv", "off", "on", &config->hyperv);
+}
+
 static const struct {
     const char *word;
     int (*parse)(struct parser *p, struct program_config *config);
 } header_lines[] = {
-    {"vcpus", header_vcpus},       {"ram", header_ram},     {"irqchip", header_irqchip},
-    {"features", header_features}, {"hints", header_hints}, {"enforce", header_enforce},
-    {"native", header_native},
+    {"vcpus", header_vcpus},       {"ram", header_ram},       {"irqchip", header_irqchip},
+    {"features", header_features}, {"hints", header_hints},   {"enforce", header_enforce},
+    {"native", header_native},     {"hyperv", header_hyperv},
 };
 #define HEADER_LINES (sizeof(header_lines) / sizeof(header_lines[0]))
 

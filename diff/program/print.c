@@ -136,6 +136,8 @@ static void print_header(FILE *out, const struct program_config *config)
         fputs("enforce on\n", out);
     if (config->vmcall_native)
         fputs("native vmcall\n", out);
+    if (config->hyperv)
+        fputs("hyperv on\n", out);
 }
 
 /* An empty line parts header and body; a comment " #..." stays on the line of its action. */

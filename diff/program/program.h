@@ -132,6 +132,7 @@ struct program_config {
     uint8_t irqchip;    /* enum program_irqchip */
     bool enforce;       /* kvm-pv-enforce-cpuid */
     bool vmcall_native; /* Intel-like host */
+    bool hyperv;        /* hv-relaxed,hv-vapic,hv-vpindex: Hyper-V's leaves, and KVM's behind them */
     uint32_t ram_pages; /* 4 KiB pages at BASE_RAM, 1 .. 65536 */
     uint32_t features;  /* KVM leaf EAX */
     uint32_t hints;     /* KVM leaf EDX */

@@ -2,6 +2,7 @@
  * The place of a row is its number in the binary form: rows are appended, never moved or removed. */
 #include "diff/program/codec.h"
 #include "vmm/abi/apic.h"
+#include "vmm/abi/hyperv.h"
 #include "vmm/abi/kvm_para.h"
 #include "vmm/abi/msr_index.h"
 
@@ -60,6 +61,20 @@ static const struct symbol msrs[] = {
     {"MSR_IA32_UCODE_REV", 0x8b},
     {"MSR_IA32_ARCH_CAPABILITIES", 0x10a},
     {"MSR_IA32_SPEC_CTRL", 0x48},
+    SYMBOL(HV_X64_MSR_GUEST_OS_ID),
+    SYMBOL(HV_X64_MSR_HYPERCALL),
+    SYMBOL(HV_X64_MSR_VP_INDEX),
+    SYMBOL(HV_X64_MSR_RESET),
+    SYMBOL(HV_X64_MSR_TSC_FREQUENCY),
+    SYMBOL(HV_X64_MSR_APIC_FREQUENCY),
+    SYMBOL(HV_X64_MSR_EOI),
+    SYMBOL(HV_X64_MSR_TPR),
+    SYMBOL(HV_X64_MSR_VP_ASSIST_PAGE),
+    SYMBOL(HV_X64_MSR_CRASH_P0),
+    SYMBOL(HV_X64_MSR_CRASH_CTL),
+    SYMBOL(HV_X64_MSR_REENLIGHTENMENT_CONTROL),
+    SYMBOL(HV_X64_MSR_TSC_EMULATION_CONTROL),
+    SYMBOL(HV_X64_MSR_TSC_EMULATION_STATUS),
 };
 
 static const struct symbol hypercalls[] = {

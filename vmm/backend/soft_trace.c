@@ -68,8 +68,8 @@ void soft_trace_exit(struct soft *soft, const struct vcpu *vcpu, const struct cp
 /* Stores of the host into guest memory since the last look; the code cache must forget what they overwrote. */
 void soft_trace_host_stores(struct soft *soft)
 {
-    static const char *const kinds[AREA_KINDS] = {"clock",  "steal",      "async-pf",
-                                                  "pv-eoi", "wall-clock", "clock-pairing"};
+    static const char *const kinds[AREA_KINDS] = {"clock",      "steal",         "async-pf", "pv-eoi",
+                                                  "wall-clock", "clock-pairing", "hyper-v"};
     const struct trace *trace = &soft->vm->trace;
     char text[120];
 

@@ -7,6 +7,7 @@
 #include "vmm/apic/lapic.h"
 #include "vmm/core/memory_image.h"
 #include "vmm/pv/clock.h"
+#include "vmm/pv/hyperv.h"
 #include "vmm/pv/intercept.h"
 #include "vmm/pv/lifecycle.h"
 #include "vmm/pv/msr.h"
@@ -22,6 +23,7 @@ struct migrated_vcpu {
     struct trap injected;
     uint64_t tsc, tsc_adjust;
     uint64_t pv[PV_MSRS_MAX]; /* by row of pv_msrs; those that QEMU reads (QMU-7) */
+    struct hyperv_saved hyperv;
 };
 struct migration {
     uint64_t clock_ns;
@@ -51,6 +53,7 @@ static void save_vcpu(struct migrated_vcpu *m, struct vcpu *vcpu, const struct k
     for (unsigned i = 0; i < pv_msr_count; i++)
         if (vcpu_qemu_keeps(vcpu, &pv_msrs[i]))
             vcpu_rdmsr(vcpu, pv_msrs[i].index, &m->pv[i], ORIGIN_VMM);
+    hyperv_save(vcpu, &m->hyperv);
 }
 
 int board_migrate_save(struct vm *vm, struct kvmclock_device *clock, struct migration **out)
@@ -110,6 +113,8 @@ static void load_lapic(struct vcpu *vcpu, const struct migrated_vcpu *m)
 /* In the table's order, which is QEMU's (S1). */
 static int load_msrs(struct vcpu *vcpu, const struct migrated_vcpu *m, char message[160])
 {
+    uint32_t refused;
+
     vcpu_tsc_synchronize(vcpu, m->tsc);
     vcpu->tsc_adjust = m->tsc_adjust; /* of the host: moves nothing */
     for (unsigned i = 0; i < pv_msr_count; i++) {
@@ -120,6 +125,10 @@ static int load_msrs(struct vcpu *vcpu, const struct migrated_vcpu *m, char mess
                      (unsigned long long)m->pv[i]);
             return -EINVAL;
         }
+    }
+    if (!hyperv_load(vcpu, &m->hyperv, &refused)) {
+        snprintf(message, 160, "vcpu %u: failed to set MSR 0x%x", vcpu->id, refused);
+        return -EINVAL;
     }
     return 0;
 }

@@ -16,6 +16,7 @@ enum area_kind {
     AREA_PV_EOI,
     AREA_WALL_CLOCK,
     AREA_CLOCK_PAIRING,
+    AREA_HYPERV, /* hypercall page or VP assist page, while it is written */
     AREA_KINDS
 };
 /* good: registered on mapped RAM; bad: registered, but no RAM there now, retried at each use (CLK-5, STL-3);
@@ -25,7 +26,7 @@ enum area_state { AREA_OFF, AREA_GOOD, AREA_BAD, AREA_STALE };
 struct area {
     struct vm *vm;
     uint64_t gpa;
-    uint32_t size;       /* bytes the host may touch: 32, 64, 8, 1, 12, 64 */
+    uint32_t size;       /* bytes the host may touch: 32, 64, 8, 1, 12, 64, 4 */
     uint16_t vcpu_id;    /* owner, or AREA_VM_WIDE */
     uint8_t kind;        /* enum area_kind */
     uint8_t state;       /* enum area_state */

@@ -12,6 +12,8 @@ struct area *vcpu_area(struct vcpu *vcpu, enum area_kind kind)
         return &vcpu->vm->wall_area;
     if (kind == AREA_CLOCK_PAIRING)
         return &vcpu->vm->pairing_area;
+    if (kind == AREA_HYPERV)
+        return &vcpu->vm->hyperv_area;
     return &vcpu->areas[kind];
 }
 

@@ -179,6 +179,7 @@ struct vcpu {
     uint32_t pv_features, pv_hints; /* cached from the KVM leaf (CPU-5) */
     uint32_t pv_base;               /* 0: no KVM signature in the table */
     bool enforce;                   /* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
+    bool hv_enforce;                /* KVM_CAP_HYPERV_ENFORCE_CPUID */
     bool has_run;                   /* CPU-9 */
 
     struct kvmclock clock;
@@ -187,6 +188,7 @@ struct vcpu {
     struct apf_fault apf_faults[APF_FAULTS];
     struct pv_eoi eoi;
     struct poll_control poll;
+    uint64_t hv_assist; /* HV_X64_MSR_VP_ASSIST_PAGE as last written (EOI-17) */
     struct hypercall_exit hypercall;
     struct lapic apic;
     struct area areas[AREA_KINDS]; /* the per-vCPU ones; VM-wide ones are in struct vm */

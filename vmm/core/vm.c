@@ -80,6 +80,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct env *e
     }
     area_bind(&vm->wall_area, vm, AREA_VM_WIDE, AREA_WALL_CLOCK);
     area_bind(&vm->pairing_area, vm, AREA_VM_WIDE, AREA_CLOCK_PAIRING);
+    area_bind(&vm->hyperv_area, vm, AREA_VM_WIDE, AREA_HYPERV);
     for (uint16_t i = 0; i < config->vcpus; i++)
         vcpu_bind(vm, i, config->apic_ids ? config->apic_ids[i] : i);
     vm->apic_map.stale = true;

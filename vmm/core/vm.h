@@ -47,6 +47,14 @@ struct vm_clock {
     int64_t tsc_offset;               /* of the current TSC generation */
 };
 
+/* What guests told the Hyper-V interface, VM-wide. Behaviour: vmm/pv/hyperv.c. */
+struct hyperv {
+    uint64_t guest_os_id; /* not 0: hypercall instructions are Hyper-V's (HC-9) */
+    uint64_t hypercall;   /* address of the hypercall page, bit 0 enable */
+    uint64_t crash[5];
+    uint64_t reenlightenment, tsc_emulation, tsc_emulation_status;
+};
+
 /* KVM's apic_map: which vCPU a physical APIC id names now. Rebuilt at first use after a change (vmm/apic/map.c). */
 struct apic_entry {
     uint32_t id;
@@ -97,6 +105,8 @@ struct vm {
     struct vm_clock clock;
     struct area wall_area;    /* AREA_WALL_CLOCK, registered only while it is written */
     struct area pairing_area; /* AREA_CLOCK_PAIRING, likewise */
+    struct hyperv hyperv;
+    struct area hyperv_area; /* AREA_HYPERV, likewise */
     struct apic_map apic_map;
     uint64_t timer_check_ns; /* no local APIC timer is due before this env time; UINT64_MAX: none is armed */
     struct ioapic ioapic;

@@ -38,6 +38,7 @@ struct cpuid_outcome {
     uint64_t hidden[FEATURE_WORDS];      /* kvm=off, or not KVM (K17, K20) */
     bool local_apic;                     /* QEMU makes one: the feature is on, or there are other vCPUs */
     bool enforce_pv;                     /* kvm-pv-enforce-cpuid (K14) */
+    bool enforce_hv;                     /* hv-enforce-cpuid, with Hyper-V's leaves */
     enum irqchip irqchip;
     uint32_t vcpus, apic_id;
     bool ids_32bit;   /* maxcpus makes room for APIC ids above 254: QEMU turns KVM's 32-bit ids on (T6) */

@@ -297,6 +297,7 @@ static bool settle_tsc(struct cpu_state *state)
 static bool check_kernel(struct cpu_state *state)
 {
     state->outcome->enforce_pv = state_kvm(state) && state_number(state, P_KVM_ENFORCE);
+    state->outcome->enforce_hv = state->hyperv && state_number(state, P_HV_ENFORCE_CPUID);
     if (!settle_tsc(state))
         return false;
     if (!state_kvm(state))

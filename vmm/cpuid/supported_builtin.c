@@ -39,6 +39,8 @@ static const struct cpuid_supported soft = {
                 },
         },
     .extensions = {[EXT_IRQCHIP] = 1,
+                   [EXT_HYPERV] = 1,
+                   [EXT_HYPERV_VP_INDEX] = 1,
                    [EXT_TSC_CONTROL] = 1,
                    [EXT_TSC_DEADLINE_TIMER] = 1,
                    [EXT_SPLIT_IRQCHIP] = 1,

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include "vmm/abi/kvm_para.h"
 #include "vmm/pv/features.h"
+#include "vmm/pv/hyperv.h"
 #include "vmm/pv/intercept.h"
 
 static int64_t hc_nothing(struct vcpu *vcpu, const uint64_t args[4], bool wide)
@@ -83,6 +84,10 @@ enum hc_outcome intercept_hypercall(struct vcpu *vcpu, enum hc_insn insn, struct
     vcpu_exit(vcpu);
     if (insn != vcpu->vm->config.native)
         return foreign(vcpu, insn, trap);
+    if (hyperv_takes_hypercalls(vcpu)) {
+        *trap = hyperv_hypercall(vcpu);
+        return trapped(*trap) ? HC_TRAP : HC_DONE;
+    }
     answer = dispatch(vcpu, gpr[RAX] & width, args, wide);
     if (vcpu->hold & HOLD_EXIT)
         return HC_EXIT;

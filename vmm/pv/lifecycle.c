@@ -7,6 +7,7 @@
 #include "vmm/pv/async_pf.h"
 #include "vmm/pv/clock.h"
 #include "vmm/pv/features.h"
+#include "vmm/pv/hyperv.h"
 #include "vmm/pv/msr.h"
 
 /* Everything but identity and configuration: number, APIC id, CPUID, enforcement. */
@@ -26,6 +27,7 @@ static void power_on(struct vcpu *vcpu)
     vcpu->eoi = (struct pv_eoi){0};
     vcpu->poll = (struct poll_control){.msr = 1};
     vcpu->hypercall = (struct hypercall_exit){0};
+    hyperv_power_on(vcpu);
     for (int kind = 0; kind < AREA_KINDS; kind++)
         area_unregister(&vcpu->areas[kind]);
     vcpu_regs_reset(vcpu);
@@ -70,6 +72,7 @@ static void system_reset(struct vcpu *vcpu)
     for (unsigned i = 0; i < pv_msr_count; i++)
         if (vcpu_qemu_keeps(vcpu, &pv_msrs[i]))
             vcpu_wrmsr(vcpu, pv_msrs[i].index, pv_msrs[i].at_create, ORIGIN_VMM);
+    hyperv_system_reset(vcpu);
     vcpu->mp_state = vcpu->id == 0 ? MP_RUNNABLE : MP_WAIT_SIPI;
     vcpu->injected = NO_TRAP;
     vcpu->tsc_adjust = 0;

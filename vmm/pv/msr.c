@@ -6,6 +6,7 @@
 #include "vmm/apic/lapic.h"
 #include "vmm/core/vm.h"
 #include "vmm/pv/features.h"
+#include "vmm/pv/hyperv.h"
 
 #define KEEP    NULL
 #define PER_VM  true
@@ -55,6 +56,8 @@ enum msr_result vcpu_rdmsr(struct vcpu *vcpu, uint32_t index, uint64_t *value, e
 {
     const struct pv_msr *row = pv_msr_find(index);
 
+    if (hyperv_has_msr(index))
+        return hyperv_rdmsr(vcpu, index, value, origin);
     if (!row)
         return is_lapic_msr(index) ? lapic_rdmsr(vcpu, index, value) : cpu_rdmsr(vcpu, index, value);
     if (vcpu_has_feature(vcpu, row->feature)) {
@@ -71,6 +74,8 @@ enum msr_result vcpu_wrmsr(struct vcpu *vcpu, uint32_t index, uint64_t value, en
 {
     const struct pv_msr *row = pv_msr_find(index);
 
+    if (hyperv_has_msr(index))
+        return hyperv_wrmsr(vcpu, index, value, origin);
     if (!row)
         return is_lapic_msr(index) ? lapic_wrmsr(vcpu, index, value, origin)
                                    : cpu_wrmsr(vcpu, index, value, origin);

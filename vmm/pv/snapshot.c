@@ -1,4 +1,4 @@
-/* Save and restore: magic, version, then sections of {tag, length}: machine, clock, I/O APIC, one per vCPU, memory. The way back takes
+/* Save and restore: magic, version, then sections of {tag, length}: machine, clock, I/O APIC, Hyper-V, one per vCPU, memory. The way back takes
  * hostile bytes: all is read and checked beside the running machine, then committed by steps that cannot fail. */
 #include "vmm/pv/snapshot.h"
 
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "vmm/abi/hyperv.h"
 #include "vmm/abi/kvm_para.h"
 #include "vmm/abi/kvm_structs.h"
 #include "vmm/apic/lapic.h"
@@ -14,7 +15,14 @@
 #include "vmm/pv/clock.h"
 #include "vmm/pv/lifecycle.h"
 
-enum section { SECTION_MACHINE = 1, SECTION_CLOCK, SECTION_VCPU, SECTION_MEMORY, SECTION_IOAPIC };
+enum section {
+    SECTION_MACHINE = 1,
+    SECTION_CLOCK,
+    SECTION_VCPU,
+    SECTION_MEMORY,
+    SECTION_IOAPIC,
+    SECTION_HYPERV
+};
 #define MESSAGE_SIZE 160
 
 /* What must be the same machine: a snapshot is not a configuration. */
@@ -91,6 +99,9 @@ int vm_save(struct vm *vm, uint8_t **out, size_t *len)
     start = section_begin(&w, SECTION_IOAPIC);
     fields_write(&w, &vm->ioapic, snapshot_ioapic_fields, snapshot_ioapic_field_count);
     section_end(&w, start);
+    start = section_begin(&w, SECTION_HYPERV);
+    fields_write(&w, &vm->hyperv, snapshot_hyperv_fields, snapshot_hyperv_field_count);
+    section_end(&w, start);
     for (unsigned i = 0; i < vm->config.vcpus; i++)
         save_vcpu(&w, &vm->vcpus[i]);
     start = section_begin(&w, SECTION_MEMORY);
@@ -112,6 +123,7 @@ struct restore {
     char *message;
     struct vm_clock clock;
     struct ioapic ioapic;
+    struct hyperv hyperv;
     struct vcpu *vcpus;
     struct memory_image memory;
 };
@@ -194,6 +206,22 @@ static int read_ioapic(struct restore *r)
     if (bad)
         return refuse(r, "ioapic.%s: cut short or out of range", bad->name);
     return close_section(r, "ioapic", &section);
+}
+
+static int read_hyperv(struct restore *r)
+{
+    struct byte_reader section;
+    const struct field *bad;
+    int err = open_section(r, SECTION_HYPERV, "hyperv", &section);
+
+    if (err)
+        return err;
+    bad = fields_read(&section, &r->hyperv, snapshot_hyperv_fields, snapshot_hyperv_field_count);
+    if (bad)
+        return refuse(r, "hyperv.%s: cut short", bad->name);
+    if (!r->hyperv.guest_os_id && (r->hyperv.hypercall & HV_PAGE_ENABLE))
+        return refuse(r, "hyperv.hypercall: enabled for no guest");
+    return close_section(r, "hyperv", &section);
 }
 
 static bool factors_fit(const struct kvmclock *clock)
@@ -313,6 +341,8 @@ static int read_all(struct restore *r)
         err = read_clock(r);
     if (!err)
         err = read_ioapic(r);
+    if (!err)
+        err = read_hyperv(r);
     for (unsigned i = 0; i < r->vm->config.vcpus && !err; i++)
         err = read_vcpu(r, &r->vcpus[i]);
     if (!err)
@@ -348,6 +378,7 @@ static void commit(struct restore *r)
 
     vm->clock = r->clock;
     vm->ioapic = r->ioapic;
+    vm->hyperv = r->hyperv;
     vm->timer_check_ns = 0; /* look at every timer anew */
     memcpy(vm->vcpus, r->vcpus, vm->config.vcpus * sizeof(*vm->vcpus));
     for (unsigned i = 0; i < vm->config.vcpus; i++) {

@@ -6,7 +6,7 @@
 #include "vmm/core/vm.h"
 
 #define SNAPSHOT_MAGIC   0x50414e53564d4d31ull
-#define SNAPSHOT_VERSION 2u
+#define SNAPSHOT_VERSION 3u
 
 extern const struct field snapshot_vcpu_fields[]; /* of struct vcpu; its faults and CPUID entries follow */
 extern const size_t snapshot_vcpu_field_count;
@@ -18,5 +18,7 @@ extern const struct field snapshot_clock_fields[]; /* of struct vm_clock */
 extern const size_t snapshot_clock_field_count;
 extern const struct field snapshot_ioapic_fields[]; /* of struct ioapic */
 extern const size_t snapshot_ioapic_field_count;
+extern const struct field snapshot_hyperv_fields[]; /* of struct hyperv */
+extern const size_t snapshot_hyperv_field_count;
 
 #endif

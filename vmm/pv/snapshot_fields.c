@@ -63,6 +63,7 @@ const struct field snapshot_vcpu_fields[] = {
     V(pv_hints, ANY),
     V(pv_base, ANY),
     V(enforce, BOOL),
+    V(hv_enforce, BOOL),
     V(has_run, BOOL),
     V(tlb_flushes, ANY),
     V(clock.msr, ANY),
@@ -87,6 +88,7 @@ const struct field snapshot_vcpu_fields[] = {
     V(eoi.msr, ANY),
     V(eoi.pending, BOOL),
     V(poll.msr, BOOL),
+    V(hv_assist, ANY),
     V(hypercall.nr, ANY),
     VA(hypercall.args, ANY),
     V(hypercall.wide, BOOL),
@@ -144,3 +146,10 @@ const struct field snapshot_ioapic_fields[] = {
     FIELD_ARRAY(struct ioapic, redirection, ANY),
 };
 const size_t snapshot_ioapic_field_count = SIZE(snapshot_ioapic_fields);
+
+#define H(member) FIELD(struct hyperv, member, ANY)
+const struct field snapshot_hyperv_fields[] = {
+    H(guest_os_id),     H(hypercall),     FIELD_ARRAY(struct hyperv, crash, ANY),
+    H(reenlightenment), H(tsc_emulation), H(tsc_emulation_status),
+};
+const size_t snapshot_hyperv_field_count = SIZE(snapshot_hyperv_fields);
