@@ -166,6 +166,17 @@ Test(apf, APF_12_not_present_is_a_page_fault_with_the_token)
     cr_assert(vcpu_enter(f.vcpu), "and the vCPU goes on");
 }
 
+Test(apf, APF_12_the_token_is_zero_extended)
+{
+    FAKE_VM(f);
+    struct trap trap;
+    apf_machine(&f, ON);
+    f.vcpu->apf.next_id = 0xfffff;
+    page_out(&f, 0);
+    touch(f.vcpu, 0, &trap);
+    cr_assert(eq(u64, trap.cr2, 0xfffff000));
+}
+
 Test(apf, APF_13_tokens_count_per_vcpu)
 {
     FAKE_VM(f);
@@ -211,7 +222,21 @@ Test(apf, APF_14_page_ready_is_the_token_and_an_interrupt)
     cr_assert(vcpu_enter(f.vcpu));
     cr_assert(eq(u32, ram_u32(&f, TOKEN), token));
     cr_assert(interrupt_pending(f.vcpu));
+    cr_assert(zero(u32, f.vcpu->apic.tmr[VECTOR / 32]), "an edge");
     cr_assert(f.vcpu->apf.ready_pending);
+}
+
+Test(apf, APF_14_while_off_completions_are_dropped)
+{
+    FAKE_VM(f);
+    struct trap trap;
+    apf_machine(&f, 0);
+    ram_put_u32(&f, TOKEN, 0x1000); /* nobody looks at it */
+    page_out(&f, 0);
+    touch(f.vcpu, 0, &trap);
+    page_in(&f, 0);
+    cr_assert(vcpu_enter(f.vcpu));
+    cr_assert(eq(u8, f.vcpu->apf.faults, 0));
 }
 
 Test(apf, APF_14_the_oldest_completion_goes_first)
@@ -245,6 +270,7 @@ Test(apf, APF_16_one_token_at_a_time_and_clearing_it_alone_does_nothing) /* INV-
     guest_wrmsr(&f, MSR_KVM_ASYNC_PF_ACK, 1);
     cr_assert(eq(u32, ram_u32(&f, TOKEN), a), "not read yet");
     ram_put_u32(&f, TOKEN, 0);
+    lapic_accept(f.vcpu, APIC_NMI, 0, false, true); /* another event is no reason to look */
     vcpu_enter(f.vcpu);
     cr_assert(eq(u32, ram_u32(&f, TOKEN), 0));
     guest_wrmsr(&f, MSR_KVM_ASYNC_PF_ACK, 2);
@@ -267,7 +293,7 @@ Test(apf, APF_16_enabling_the_apic_looks_again)
     cr_assert(eq(u32, ram_u32(&f, TOKEN), token));
 }
 
-Test(apf, APF_16_turning_paging_on_looks_again)
+Test(apf, APF_16_and_18_turning_paging_on_looks_again_and_off_drops_nothing)
 {
     FAKE_VM(f);
     apf_machine(&f, ON);
@@ -285,7 +311,7 @@ Test(apf, APF_16_turning_paging_on_looks_again)
     f.vcpu->regs.cr0 |= CR0_PG;
     apf_paging_changed(f.vcpu);
     vcpu_enter(f.vcpu);
-    cr_assert(eq(u32, ram_u32(&f, TOKEN), token), "APF-18: and it was not dropped");
+    cr_assert(eq(u32, ram_u32(&f, TOKEN), token), "it was not dropped");
 }
 
 Test(apf, APF_5_no_wake_all_while_a_completion_waits)
@@ -297,6 +323,72 @@ Test(apf, APF_5_no_wake_all_while_a_completion_waits)
     page_in(&f, 0);
     guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, AREA | ON);
     cr_assert(not(f.vcpu->apf.wake_all));
+}
+
+Test(apf, APF_14_and_16_enabling_the_apic_by_its_base_looks_again)
+{
+    FAKE_VM(f);
+    apf_machine(&f, ON);
+    uint32_t token = fault(&f, 0);
+    uint64_t base_msr = f.vcpu->apic.base_msr;
+    lapic_set_base(f.vcpu, base_msr & ~(uint64_t)APICBASE_ENABLE);
+    page_in(&f, 0);
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u32, ram_u32(&f, TOKEN), 0), "APF-14: no interrupt could be raised");
+    lapic_set_base(f.vcpu, base_msr);
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u32, ram_u32(&f, TOKEN), token));
+}
+
+/* Two completions of which the first was told of, and read. */
+static uint32_t one_waits(struct fake_vm *f)
+{
+    uint32_t token;
+
+    fault(f, 0);
+    token = fault(f, 1);
+    page_in(f, 0);
+    page_in(f, 1);
+    vcpu_enter(f->vcpu);
+    memset(f->vcpu->apic.irr, 0, sizeof(f->vcpu->apic.irr));
+    ram_put_u32(f, TOKEN, 0);
+    return token;
+}
+
+Test(apf, API_3_bit_0_looks_in_the_WRMSR_itself_whatever_the_others_are)
+{
+    FAKE_VM(f);
+    apf_machine(&f, ON);
+    uint32_t token = one_waits(&f);
+    vcpu_wrmsr(f.vcpu, MSR_KVM_ASYNC_PF_ACK, ~1ull, ORIGIN_GUEST);
+    cr_assert(eq(u32, ram_u32(&f, TOKEN), 0));
+    vcpu_wrmsr(f.vcpu, MSR_KVM_ASYNC_PF_ACK, ~0ull, ORIGIN_GUEST);
+    cr_assert(eq(u32, ram_u32(&f, TOKEN), token));
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_ASYNC_PF_ACK), 0), "an interrupt on its way does not show");
+}
+
+Test(apf, APF_4_what_waited_to_be_told_keeps_nobody_awake_after_disabling)
+{
+    FAKE_VM(f);
+    apf_machine(&f, ON);
+    one_waits(&f);
+    vcpu_wrmsr(f.vcpu, MSR_KVM_ASYNC_PF_EN, AREA, ORIGIN_GUEST);
+    vcpu_halt(f.vcpu);
+    cr_assert(not(vcpu_enter(f.vcpu)));
+}
+
+Test(apf, APF_7_with_a_refused_address_the_mechanism_is_on)
+{
+    FAKE_VM(f);
+    struct trap trap;
+    apf_machine(&f, 0);
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, HOLE | ON), MSR_INVALID));
+    page_out(&f, 0);
+    cr_assert(eq(int, touch(f.vcpu, 0, &trap), APF_HALT));
+    memory_slot_add(&f.vm.memory, HOLE, GPA_PAGE_SIZE, 0);
+    page_out(&f, 1);
+    cr_assert(eq(int, touch(f.vcpu, 1, &trap), APF_FAULT), "memory that comes later is used");
+    cr_assert(eq(u32, ram_u32(&f, HOLE), 1));
 }
 
 /* What makes a missing page be fetched on the spot: nobody is told and nothing waits. */
@@ -355,12 +447,22 @@ Test(apf, APF_9_the_65th_fault_is_resolved_at_once)
         cr_assert(not(interrupt_pending(f.vcpu)));                                                           \
         cr_assert(eq(int, touch(f.vcpu, 0, &trap), APF_PRESENT));                                            \
     }
-HALT_ROW(APF_11_user_only_and_kernel_code_runs, ON, cpu_mode(f.vcpu, true, true, 0))
-HALT_ROW(APF_11_paging_is_off, ON, f.vcpu->regs.cr0 &= ~CR0_PG)
+HALT_ROW(APF_11_and_14_user_only_and_kernel_code_runs, ON, cpu_mode(f.vcpu, true, true, 0))
+HALT_ROW(APF_11_and_15_paging_is_off, ON, f.vcpu->regs.cr0 &= ~CR0_PG)
 HALT_ROW(APF_3_bit_0_alone_is_off, 1, (void)0)
 HALT_ROW(APF_3_bit_3_alone_is_off, 8, (void)0)
 HALT_ROW(APF_12_flags_cannot_be_written, ON, vcpu_area(f.vcpu, AREA_ASYNC_PF)->gpa = HOLE;
          f.vm.memory.slot_generation++)
+
+Test(apf, APF_11_rings_1_and_2_are_told_as_ring_3_is)
+{
+    FAKE_VM(f);
+    apf_machine(&f, ON);
+    for (unsigned cpl = 1; cpl <= 2; cpl++) {
+        cpu_mode(f.vcpu, true, true, cpl);
+        cr_assert(eq(u32, fault(&f, cpl), cpl << 12));
+    }
+}
 
 Test(apf, APF_1_with_bit_1_kernel_code_is_told_too)
 {
@@ -394,6 +496,17 @@ Test(apf, APF_21_the_artificial_halt_is_no_halted_state)
     cr_assert(eq(int, touch(f.vcpu, 0, &trap), APF_HALT));
     cr_assert(not(vcpu_enter(f.vcpu)));
     cr_assert(eq(int, f.vcpu->mp_state, MP_RUNNABLE));
+}
+
+Test(apf, RST_2_INIT_ends_the_artificial_halt)
+{
+    FAKE_VM(f);
+    struct trap trap;
+    apf_machine(&f, ON);
+    fault(&f, 0);
+    cr_assert(eq(int, touch(f.vcpu, 0, &trap), APF_HALT));
+    vcpu_init(f.vcpu);
+    cr_assert(vcpu_enter(f.vcpu));
 }
 
 Test(apf, APF_10_an_event_ends_the_artificial_halt)

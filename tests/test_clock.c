@@ -581,6 +581,7 @@ Test(clock, SAV_9_the_guests_clock_lies_between_two_readings_of_the_vms)
     fake_vm_init(&f);
     fake_advance(&f, 5000000000);
     vm_set_clock(&f.vm, &(struct clock_data){.clock = 77000000000});
+    fake_advance(&f, 1000000);
     guest_wrmsr(&f, NEW, 0x2001);
     fake_advance(&f, 1234567);
     vm_get_clock(&f.vm, &before);
@@ -590,6 +591,7 @@ Test(clock, SAV_9_the_guests_clock_lies_between_two_readings_of_the_vms)
     fake_advance(&f, 1000);
     vm_get_clock(&f.vm, &after);
     cr_assert(ge(u64, before.clock, 77000000000));
+    cr_assert(le(u64, before.clock, 77002234567), "it counts from the value that was set");
     cr_assert(le(u64, before.clock, read));
     cr_assert(le(u64, read, after.clock));
 }
@@ -655,6 +657,11 @@ Test(clock, SAV_7_elapsed_realtime_is_added_and_never_subtracted)
     vm_set_clock(&f.vm, &data);
     vm_get_clock(&f.vm, &now);
     cr_assert(eq(u64, now.clock, 1000));
+    data.realtime = f.time.realtime_ns - 300;
+    data.flags = KVM_CLOCK_HOST_TSC;
+    vm_set_clock(&f.vm, &data);
+    vm_get_clock(&f.vm, &now);
+    cr_assert(eq(u64, now.clock, 1000), "nobody asked for it");
 }
 
 Test(clock, RST_2_init_turns_the_clock_off_and_writes_nothing)

@@ -52,6 +52,17 @@ Test(cpuid_build, T6_room_for_ids_above_254_turns_32_bit_ids_on)
     cr_assert(not(b.outcome.ids_32bit));
 }
 
+Test(cpuid_build, QMU_2_what_the_irqchip_decides)
+{
+    struct built b;
+
+    build(&b, "qemu64", NULL, NULL, 0);
+    cr_assert(eq(u32, b.outcome.warnings.total, 0), "nobody asked for bit 15");
+    cr_assert(eq(u32, pv_word("qemu64,+kvm-msi-ext-dest-id", NULL), PV_DEFAULT));
+    cr_assert(eq(u32, pv_word("qemu64,+kvm-pv-unhalt", NULL), PV_DEFAULT | 1 << 7));
+    cr_assert(eq(u32, pv_word("qemu64,+kvm-pv-unhalt", "pc,kernel-irqchip=off"), PV_DEFAULT));
+}
+
 Test(cpuid_build, K4_kvmclock_is_two_bits)
 {
     cr_assert(eq(u32, pv_word("qemu64,-kvmclock", NULL), 0x01000072));
@@ -114,6 +125,8 @@ Test(cpuid_build, QMU_11_asyncpf_int_without_irqchip_aborts)
     cr_assert(eq(int, b.outcome.error.kind, CPU_QEMU_ABORTS));
     build(&b, "qemu64,+kvm-asyncpf-int,kvm=off", "pc,kernel-irqchip=off", NULL, 0);
     cr_assert(eq(int, b.result, 0), "no leaf, no register to write");
+    build(&b, "qemu64,+kvm-asyncpf-int", "pc,kernel-irqchip=split", NULL, 0);
+    cr_assert(eq(int, b.result, 0), "its local APICs are the kernel's");
 }
 
 Test(cpuid_build, CPU_1_and_2_what_our_vcpu_offers)
@@ -138,6 +151,12 @@ Test(cpuid_build, QMU_4_the_leaves_and_where_they_stand)
     cr_assert(eq(u32, leaf(&b, 0x40000000, 0).eax, 0x40000001));
     cr_assert(zero(u32, leaf(&b, 0x40000001, 0).ebx | leaf(&b, 0x40000001, 0).ecx));
     cr_assert(eq(u32, leaf(&b, 0x40000001, 0).edx, 1));
+    build(&b, "qemu64,+invtsc", NULL, NULL, 0);
+    cr_assert(eq(u32, leaf(&b, 0x40000000, 0).eax, 0x40000010));
+    cr_assert(eq(u32, leaf(&b, 0x40000010, 0).eax, b.outcome.tsc_khz));
+    build(&b, "qemu64,+invtsc,kvm=off", NULL, NULL, 0);
+    for (uint32_t i = 0; i < b.table.count; i++)
+        cr_assert(ne(u32, b.table.entries[i].leaf >> 28, 4), "leaf %x", b.table.entries[i].leaf);
     host = *cpuid_supported_soft();
     host.extensions[EXT_HYPERV] = 1;
     b.result = cpuid_for_flags("qemu64,hv-relaxed", NULL, NULL, &host, 0, &b.table, &b.outcome);

@@ -297,6 +297,26 @@ Test(invariants, INV_1_a_store_outside_the_record)
     expect_rule(f, &nop, &ok, "INV-1");
 }
 
+Test(invariants, INV_1_a_store_over_the_end_of_the_record)
+{
+    struct fixture *f = fixture_new();
+
+    f->vcpus[0].steal.msr = RAM | 1;
+    store32(f, AREA_STEAL, RAM, 14, 1);
+    expect_rule(f, &nop, &ok, "INV-1");
+}
+
+Test(invariants, INV_1_the_last_of_more_stores_than_the_trace_holds)
+{
+    struct fixture *f = fixture_new();
+
+    f->vcpus[0].steal.msr = RAM | 1;
+    for (unsigned i = 0; i < TRACE_ENTRIES; i++)
+        store32(f, AREA_STEAL, RAM, 8, 1);
+    store32(f, AREA_STEAL, RAM + 0x40, 8, 1);
+    expect_rule(f, &nop, &ok, "INV-1");
+}
+
 Test(invariants, INV_1_a_store_that_core_did_not_allow)
 {
     struct fixture *f = fixture_new();
@@ -307,14 +327,21 @@ Test(invariants, INV_1_a_store_that_core_did_not_allow)
     expect_rule(f, &nop, &ok, "INV-1");
 }
 
-Test(invariants, INV_4_a_store_after_disable)
-{
-    struct fixture *f = fixture_new();
-
-    f->vcpus[0].clock.msr = RAM; /* bit 0 clear */
-    store32(f, AREA_CLOCK, RAM, 0, 1);
-    expect_rule(f, &nop, &ok, "INV-1");
-}
+/* The register names the address still, but a bit that turns the feature on is clear. */
+#define DISABLED(name, register, value, kind, offset)                                                        \
+    Test(invariants, name)                                                                                   \
+    {                                                                                                        \
+        struct fixture *f = fixture_new();                                                                   \
+                                                                                                             \
+        f->vcpus[0].register = value;                                                                        \
+        store(f, kind, RAM, offset, "\1", 1);                                                                \
+        expect_rule(f, &nop, &ok, "INV-1");                                                                  \
+    }
+DISABLED(INV_4_a_clock_after_disable, clock.msr, RAM, AREA_CLOCK, 0)
+DISABLED(INV_4_steal_time_after_disable, steal.msr, RAM, AREA_STEAL, 16)
+DISABLED(INV_4_a_token_after_disable, apf.en_msr, RAM | 8, AREA_ASYNC_PF, 4)
+DISABLED(INV_4_a_token_without_interrupts, apf.en_msr, RAM | 1, AREA_ASYNC_PF, 4)
+DISABLED(INV_4_an_offer_after_disable, eoi.msr, RAM, AREA_PV_EOI, 0)
 
 Test(invariants, CLK_4_a_crossing_address_is_never_written)
 {
@@ -332,6 +359,27 @@ Test(invariants, INV_3_an_update_without_an_end)
     f->vcpus[0].clock.msr = RAM | 1;
     store32(f, AREA_CLOCK, RAM, 0, 1);
     expect_rule(f, &nop, &ok, "INV-3");
+}
+
+Test(invariants, INV_3_steal_time_without_an_end)
+{
+    struct fixture *f = fixture_new();
+
+    f->vcpus[1].steal.msr = RAM | 1;
+    store32(f, AREA_STEAL, RAM, 8, 1);
+    f->vm.trace.ring[0].vcpu_id = 1;
+    expect_rule(f, &nop, &ok, "INV-3");
+}
+
+Test(invariants, INV_3_a_wall_clock_without_an_end)
+{
+    struct fixture *f = fixture_new();
+    struct action action = wrmsr(MSR_KVM_WALL_CLOCK, RAM);
+
+    invariants_before(&f->inv, &action);
+    f->vm.clock.wall_msr = RAM;
+    store32(f, AREA_WALL_CLOCK, RAM, 0, 1);
+    expect_rule(f, &action, &ok, "INV-3");
 }
 
 Test(invariants, CLK_8_a_body_before_the_odd_version)
@@ -404,6 +452,39 @@ Test(invariants, INV_5_time_goes_back)
     store_clock(f, record);
     cr_assert(after(f, &nop, &ok));
     record.system_time = 998;
+    record.version = 3;
+    store_clock(f, record);
+    expect_rule(f, &nop, &ok, "INV-5");
+}
+
+Test(invariants, INV_5_one_nanosecond_is_rounding)
+{
+    struct fixture *f = fixture_new();
+    struct clock_record record = good_record;
+
+    f->vcpus[0].clock.msr = RAM | 1;
+    record.system_time = 1000;
+    store_clock(f, record);
+    cr_assert(after(f, &nop, &ok));
+    record.system_time = 999;
+    record.version = 3;
+    store_clock(f, record);
+    cr_expect(after(f, &nop, &ok), "%s", f->violation.text);
+    free(f);
+}
+
+Test(invariants, INV_5_time_is_read_as_the_guest_reads_it)
+{
+    struct fixture *f = fixture_new();
+    struct clock_record record = good_record;
+
+    f->vcpus[0].clock.msr = RAM | 1;
+    record.shift = 1; /* a cycle takes a nanosecond */
+    store_clock(f, record);
+    f->tsc = 100;
+    cr_assert(after(f, &nop, &ok));
+    record.tsc_timestamp = 100;
+    record.system_time = 90;
     record.version = 3;
     store_clock(f, record);
     expect_rule(f, &nop, &ok, "INV-5");
@@ -509,6 +590,28 @@ Test(invariants, INV_7_an_interrupt_ends_without_an_EOI)
     expect_rule(f, &nop, &ok, "INV-7");
 }
 
+Test(invariants, INV_7_the_EOI_of_another_vcpu_ends_none)
+{
+    struct fixture *f = fixture_new();
+    const struct action eoi = {.op = OP_EOI};
+
+    in_service(f, 1, 0x41, true);
+    invariants_before(&f->inv, &eoi);
+    in_service(f, 1, 0x41, false);
+    expect_rule(f, &eoi, &ok, "INV-7");
+}
+
+Test(invariants, INV_7_one_that_begins_does_not_make_up_for_one_that_ends)
+{
+    struct fixture *f = fixture_new();
+
+    in_service(f, 0, 0x41, true);
+    invariants_before(&f->inv, &nop);
+    in_service(f, 0, 0x41, false);
+    in_service(f, 0, 0x51, true);
+    expect_rule(f, &nop, &ok, "INV-7");
+}
+
 Test(invariants, INV_7_one_EOI_ends_two)
 {
     struct fixture *f = fixture_new();
@@ -573,12 +676,12 @@ Test(invariants, EOI_18_an_offer_with_nothing_in_service)
 }
 
 /* Both vCPUs are there; only number 0 takes interrupts. */
-#define IPI_ROW(name, low, min, icr, answer, rule)                                                           \
+#define IPI_ROW(name, low, high, min, icr, answer, rule)                                                     \
     Test(invariants, name)                                                                                   \
     {                                                                                                        \
         struct fixture *f = fixture_new();                                                                   \
         const struct action send = {.op = OP_VMMCALL,                                                        \
-                                    .args = {{0, 10}, {0, low}, {0, 0}, {0, min}, {0, icr}}};                \
+                                    .args = {{0, 10}, {0, low}, {0, high}, {0, min}, {0, icr}}};             \
         struct outcome outcome = {.status = OUTCOME_OK, .regs = {(uint64_t)(answer)}};                       \
         for (uint32_t i = 0; i < 2; i++)                                                                     \
             f->vcpus[i].apic = (struct lapic){.base_msr = 0xfee00800, .id = i, .svr = i ? 0xff : 0x1ff};     \
@@ -590,11 +693,13 @@ Test(invariants, EOI_18_an_offer_with_nothing_in_service)
         cr_expect(after(f, &send, &outcome), "%s", f->violation.text);                                       \
         free(f);                                                                                             \
     }
-IPI_ROW(INV_9_a_disabled_apic_is_not_counted, 3, 0, 0x41, 1, "")
-IPI_ROW(INV_9_a_disabled_apic_was_counted, 3, 0, 0x41, 2, "INV-9")
-IPI_ROW(INV_9_an_NMI_reaches_both, 3, 0, 0x400, 2, "")
-IPI_ROW(INV_9_an_NMI_reached_one, 3, 0, 0x400, 1, "INV-9")
-IPI_ROW(INV_9_the_window_begins_at_min, 1, 1, 0x400, 1, "")
-IPI_ROW(INV_9_nobody_is_there, 4, 0, 0x400, 1, "INV-9")
-IPI_ROW(INV_9_a_shorthand_is_refused, 3, 0, 0x40041, -22, "")
-IPI_ROW(INV_9_a_shorthand_was_served, 3, 0, 0x40041, 1, "INV-9")
+IPI_ROW(INV_9_a_disabled_apic_is_not_counted, 3, 0, 0, 0x41, 1, "")
+IPI_ROW(INV_9_a_disabled_apic_was_counted, 3, 0, 0, 0x41, 2, "INV-9")
+IPI_ROW(INV_9_an_NMI_reaches_both, 3, 0, 0, 0x400, 2, "")
+IPI_ROW(INV_9_an_NMI_reached_one, 3, 0, 0, 0x400, 1, "INV-9")
+IPI_ROW(INV_9_the_window_begins_at_min, 1, 0, 1, 0x400, 1, "")
+IPI_ROW(INV_9_nobody_is_there, 4, 0, 0, 0x400, 1, "INV-9")
+IPI_ROW(INV_9_a_shorthand_is_refused, 3, 0, 0, 0x40041, -22, "")
+IPI_ROW(INV_9_a_shorthand_was_served, 3, 0, 0, 0x40041, 1, "INV-9")
+IPI_ROW(INV_9_an_ExtINT_reaches_nobody, 3, 0, 0, 0x700, 0, "")
+IPI_ROW(INV_9_the_high_half_begins_64_later, 0, 3, 0xffffffc0, 0x400, 2, "")

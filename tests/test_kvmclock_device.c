@@ -71,14 +71,19 @@ Test(kvmclock_device, C4_and_QMU_9_vcpus_without_a_clock_are_skipped_and_the_oth
 {
     FAKE_VM(f);
     struct kvmclock_device device = {0};
+    uint64_t stopped_at;
 
     fake_vm_init_smp(&f, 3);
     guest_wrmsr_on(&f.vm.vcpus[0], NEW, RECORD | 1);
     guest_wrmsr_on(&f.vm.vcpus[2], NEW, (RECORD + 64) | 1);
+    stopped_at = vm_clock(&f);
     kvmclock_device_stopped(&device, &f.vm);
     kvmclock_device_running(&device, &f.vm);
+    cr_assert(eq(u64, vm_clock(&f), stopped_at), "set without flags");
     cr_assert(told_of_a_stop(&f, 0, RECORD));
     cr_assert(told_of_a_stop(&f, 2, RECORD + 64));
+    guest_wrmsr_on(&f.vm.vcpus[1], NEW, (RECORD + 128) | 1);
+    cr_assert(not(told_of_a_stop(&f, 1, RECORD + 128)), "the stop was before its clock");
 }
 
 Test(kvmclock_device, C4_a_second_cont_changes_nothing)

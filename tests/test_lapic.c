@@ -172,8 +172,12 @@ Test(lapic, RST_6_init_then_sipi_starts_a_vcpu_once)
     lapic_write(f.vcpu, APIC_ICR2, 1u << 24);
     lapic_write(f.vcpu, APIC_ICR, 0x4500);
     cr_assert(not(vcpu_enter(ap)));
+    vcpu_wrmsr(ap, MSR_KVM_POLL_CONTROL, 0, ORIGIN_VMM);
+    vcpu_wrmsr(ap, MSR_KVM_STEAL_TIME, 0x5001, ORIGIN_VMM);
     lapic_write(f.vcpu, APIC_ICR, 0x4612);
     cr_assert(vcpu_enter(ap));
+    cr_assert(eq(u64, ap->poll.msr, 0), "no PV state changes");
+    cr_assert(eq(u64, ap->steal.msr, 0x5001));
     cr_assert(eq(u64, ap->regs.rip, 0));
     cr_assert(eq(u16, ap->regs.seg[SREG_CS].selector, 0x1200));
     cr_assert(eq(u64, ap->regs.seg[SREG_CS].base, 0x12000));

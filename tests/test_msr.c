@@ -57,6 +57,7 @@ WRITE_ROW(APF_vectors_zero, MSR_KVM_ASYNC_PF_EN, 0, MSR_OK, 0)
 WRITE_ROW(APF_3_bit_0_alone, MSR_KVM_ASYNC_PF_EN, 1, MSR_OK, 1)
 WRITE_ROW(APF_3_bit_3_alone, MSR_KVM_ASYNC_PF_EN, 8, MSR_OK, 8)
 WRITE_ROW(APF_5_on_at_page_0, MSR_KVM_ASYNC_PF_EN, 9, MSR_OK, 9)
+WRITE_ROW(APF_5_on_where_there_is_no_memory, MSR_KVM_ASYNC_PF_EN, HOLE | 9, MSR_INVALID, HOLE | 9)
 WRITE_ROW(APF_1_bit_4, MSR_KVM_ASYNC_PF_EN, 0x10, MSR_INVALID, 0)
 WRITE_ROW(APF_1_bit_5, MSR_KVM_ASYNC_PF_EN, 0x20, MSR_INVALID, 0)
 WRITE_ROW(APF_1_reserved_with_enable, MSR_KVM_ASYNC_PF_EN, 0x31, MSR_INVALID, 0)
@@ -104,8 +105,8 @@ Test(msr, STL_2_a_host_without_sched_info_refuses_writes_and_answers_reads)
     FAKE_VM(f);
     config.sched_info = false;
     fake_vm_create(&f, &config, true);
-    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x41), MSR_INVALID));
     cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x41), MSR_INVALID));
     cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_STEAL_TIME), 0));
 }
 
@@ -114,8 +115,9 @@ Test(msr, APF_2_without_in_kernel_lapic_only_0_is_accepted)
     FAKE_VM(f);
     start_without_lapic(&f);
     cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 1), MSR_INVALID));
+    cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0x40), MSR_INVALID), "off, but not 0");
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_ASYNC_PF_EN), 0), "nothing is stored");
     cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0), MSR_OK));
-    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_ASYNC_PF_EN), 0));
 }
 
 Test(msr, API_1_without_in_kernel_lapic_every_vector_is_refused)
@@ -359,6 +361,20 @@ Test(msr, RST_4_init_writes_to_no_shared_page)
     cr_assert(eq(u64, f.vm.trace.total, stores));
 }
 
+/* Not through kvmclock_ctrl or a load of the vCPU, which would update the records too. */
+Test(msr, SAV_3_a_write_of_the_vmm_is_served_at_the_next_entry)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    vcpu_wrmsr(f.vcpu, MSR_KVM_SYSTEM_TIME, 0x2001, ORIGIN_VMM);
+    vcpu_wrmsr(f.vcpu, MSR_KVM_STEAL_TIME, 0x3001, ORIGIN_VMM);
+    cr_assert(eq(u64, f.vm.trace.total, 0));
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 2));
+    cr_assert(eq(u32, ram_u32(&f, 0x3008), 2));
+    cr_assert(not(f.vm.clock.old_in_use), "but for CLK-6");
+}
+
 Test(msr, SAV_13_the_records_of_a_vcpu_that_does_not_enter_are_still)
 {
     FAKE_VM(f);
@@ -490,6 +506,28 @@ Test(msr, RST_2_and_3_init_resets_what_it_must_and_keeps_the_rest)
     cr_assert(f.vcpu->kicked);
 }
 
+Test(msr, RST_3_init_keeps_what_no_register_shows)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    vcpu_set_enforce(f.vcpu, true);
+    turn_everything_on(&f);
+    guest_wrmsr(&f, MSR_KVM_SYSTEM_TIME, 0x2001);
+    f.time.run_delay_ns[0] = 70;
+    vcpu_load(f.vcpu);
+    vcpu_enter(f.vcpu);
+    f.vcpu->apf.next_id = 5;
+    cr_assert(eq(int, vcpu_kvmclock_ctrl(f.vcpu), 0));
+    vcpu_init(f.vcpu);
+    cr_assert(f.vm.clock.old_in_use);
+    cr_assert(f.vcpu->clock.stop_pending);
+    cr_assert(eq(u64, f.vcpu->steal.run_delay_ns, 70));
+    cr_assert(eq(u8, f.vcpu->apf.vector, 0xf3));
+    cr_assert(eq(u32, f.vcpu->apf.next_id, 5));
+    cr_assert(f.vcpu->enforce);
+    cr_assert(eq(u32, f.vcpu->pv_features, ALL_FEATURES));
+}
+
 Test(msr, RST_5_without_in_kernel_lapic_init_keeps_pv_eoi)
 {
     FAKE_VM(f);
@@ -534,6 +572,7 @@ Test(msr, QMU_7_and_S4_system_reset_skips_what_the_guest_was_not_shown)
     cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_PV_EOI_EN), 0));
     cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_STEAL_TIME), 0x3001));
     cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_POLL_CONTROL), 0));
+    cr_assert(not(f.vm.clock.old_in_use), "the old register, but not by the guest (CLK-6)");
 }
 
 /* Steal time's record. */
