@@ -109,3 +109,119 @@ REFUSED_ROW(SAV_10_a_range_without_direction, {.ranges = {{0, BASE, 8, allow_non
 REFUSED_ROW(SAV_10_an_unknown_direction, {.ranges = {{5, BASE, 8, allow_none}}})
 REFUSED_ROW(SAV_10_too_long_a_range, {.ranges = {{MSR_ACCESS_READ, 0, 0x3001, allow_none}}})
 REFUSED_ROW(SAV_10_everything_denied_by_nothing, {.default_deny = true})
+
+/* Exits to the VMM. */
+
+static void ask(struct fake_vm *f, uint8_t reasons)
+{
+    fake_vm_init(f);
+    f->vm.config.msr_exits = reasons;
+}
+
+static uint8_t outcome(struct fake_vm *f, uint32_t index, bool write, uint64_t value)
+{
+    uint64_t *gpr = f->vcpu->regs.gpr;
+
+    gpr[RCX] = index;
+    gpr[RAX] = (uint32_t)value;
+    gpr[RDX] = value >> 32;
+    return (write ? intercept_wrmsr(f->vcpu) : intercept_rdmsr(f->vcpu)).vector;
+}
+
+#define REASON_ROW(name, nr, writes, val, enforced, want)                                                    \
+    Test(msr_filter, name)                                                                                   \
+    {                                                                                                        \
+        static const struct msr_filter filter = {                                                            \
+            .ranges = {{MSR_ACCESS_READ | MSR_ACCESS_WRITE, 0x35, 1, allow_none}}};                          \
+        FAKE_VM(f);                                                                                          \
+        ask(&f, MSR_EXIT_ALL);                                                                               \
+        cr_assert(eq(int, vm_set_msr_filter(&f.vm, &filter), 0));                                            \
+        fake_set_features(&f, enforced ? 0 : ALL_FEATURES);                                                  \
+        vcpu_set_enforce(f.vcpu, enforced);                                                                  \
+        cr_assert(eq(u8, outcome(&f, nr, writes, val), TRAP_RETRY));                                         \
+        cr_assert(eq(u8, f.vcpu->msr_exit.reason, want));                                                    \
+        cr_assert(eq(u32, f.vcpu->msr_exit.index, nr));                                                      \
+        cr_assert(eq(int, f.vcpu->msr_exit.write, writes));                                                  \
+        cr_assert(eq(u64, f.vcpu->msr_exit.data, writes ? val : 0));                                         \
+        cr_assert(eq(u8, f.vcpu->hold, HOLD_EXIT));                                                          \
+        f.vm.config.msr_exits = (uint8_t)(MSR_EXIT_ALL & ~(want));                                           \
+        f.vcpu->hold = 0;                                                                                    \
+        cr_assert(eq(u8, outcome(&f, nr, writes, val), TRAP_GP), "nobody asked for this reason");            \
+        cr_assert(eq(u8, f.vcpu->hold, 0));                                                                  \
+    }
+REASON_ROW(SAV_12_a_filtered_read, 0x35, false, 0, false, MSR_EXIT_FILTER)
+REASON_ROW(SAV_12_a_filtered_write, 0x35, true, 0x1122334455667788, false, MSR_EXIT_FILTER)
+REASON_ROW(SAV_12_reserved_bits, MSR_KVM_STEAL_TIME, true, 0x5003, false, MSR_EXIT_INVALID)
+REASON_ROW(SAV_12_an_unknown_index, BASE + 8, false, 0, false, MSR_EXIT_UNKNOWN)
+REASON_ROW(SAV_12_an_unknown_index_written, BASE + 8, true, 5, false, MSR_EXIT_UNKNOWN)
+REASON_ROW(SAV_12_a_closed_gate, MSR_KVM_STEAL_TIME, true, 0x5001, true, MSR_EXIT_UNKNOWN)
+
+Test(msr_filter, SAV_12_the_VMM_gives_the_value)
+{
+    FAKE_VM(f);
+    ask(&f, MSR_EXIT_UNKNOWN);
+    cr_assert(eq(u8, outcome(&f, BASE + 8, false, 0x77), TRAP_RETRY));
+    cr_assert(not(vcpu_enter(f.vcpu)), "it waits");
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RAX], 0x77), "untouched until then");
+    vcpu_answer_msr(f.vcpu, false, 0x1122334455667788);
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RAX], 0x55667788));
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RDX], 0x11223344));
+    cr_assert(f.vcpu->answered);
+    cr_assert(vcpu_enter(f.vcpu));
+}
+
+Test(msr_filter, SAV_12_the_VMM_takes_the_value)
+{
+    FAKE_VM(f);
+    ask(&f, MSR_EXIT_INVALID);
+    cr_assert(eq(u8, outcome(&f, MSR, true, 0x5003), TRAP_RETRY));
+    vcpu_answer_msr(f.vcpu, false, 0xdead);
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RAX], 0x5003), "a write gives nothing back");
+    cr_assert(eq(u64, f.vcpu->steal.msr, 0));
+    cr_assert(f.vcpu->answered);
+}
+
+Test(msr_filter, SAV_12_the_VMM_refuses)
+{
+    FAKE_VM(f);
+    ask(&f, MSR_EXIT_UNKNOWN);
+    cr_assert(eq(u8, outcome(&f, BASE + 8, false, 0x77), TRAP_RETRY));
+    vcpu_answer_msr(f.vcpu, true, 0x1122334455667788);
+    cr_assert(eq(u64, f.vcpu->regs.gpr[RAX], 0x77));
+    cr_assert(eq(u8, f.vcpu->injected.vector, TRAP_GP));
+    cr_assert(not(f.vcpu->answered));
+}
+
+Test(msr_filter, SAV_12_what_is_allowed_asks_nobody)
+{
+    FAKE_VM(f);
+    ask(&f, MSR_EXIT_ALL);
+    cr_assert(eq(u8, outcome(&f, MSR, true, 0x5001), TRAP_NONE));
+    f.vm.config.ignore_msrs = true;
+    cr_assert(eq(u8, outcome(&f, BASE + 8, false, 0), TRAP_NONE), "excused first");
+    cpu_mode(f.vcpu, true, true, 3);
+    cr_assert(eq(u8, outcome(&f, MSR, false, 0), TRAP_GP), "above ring 0 KVM never sees it");
+}
+
+#define ENDS_ROW(name, what)                                                                                 \
+    Test(msr_filter, name)                                                                                   \
+    {                                                                                                        \
+        FAKE_VM(f);                                                                                          \
+        ask(&f, MSR_EXIT_ALL);                                                                               \
+        cr_assert(eq(u8, outcome(&f, BASE + 8, false, 0), TRAP_RETRY));                                      \
+        what;                                                                                                \
+        cr_assert(eq(u8, f.vcpu->hold, 0));                                                                  \
+        cr_assert(eq(u8, f.vcpu->msr_exit.reason, 0));                                                       \
+    }
+ENDS_ROW(SAV_12_a_reset_ends_the_question, vm_system_reset(&f.vm))
+ENDS_ROW(SAV_12_an_INIT_ends_the_question, vcpu_init(f.vcpu))
+
+Test(msr_filter, SAV_12_reasons_that_do_not_exist_are_refused)
+{
+    FAKE_VM(f);
+    struct vm vm;
+    struct vm_config config = fake_config;
+    fake_vm_init(&f);
+    config.msr_exits = 8;
+    cr_assert(eq(int, vm_create(&vm, &config, &f.vm.env), -EINVAL));
+}

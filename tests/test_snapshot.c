@@ -5,7 +5,7 @@
 #include "vmm/pv/snapshot.h"
 
 /* Bytes between the fields of struct vcpu. */
-#define VCPU_PADDING 72
+#define VCPU_PADDING 81
 
 struct snapshot {
     uint8_t *data;

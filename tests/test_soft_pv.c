@@ -300,3 +300,36 @@ Test(soft_pv, GPA_2_no_other_hypercall_can_be_asked_for)
     config.exit_hypercalls = 1u << KVM_HC_SEND_IPI;
     cr_assert(ne(int, vm_create(&vm, &config, &m.f.vm.env), 0));
 }
+
+#define RDMSR_HLT "\x66\x0f\x32\xf4" /* with a prefix: the length is the instruction's, not 2 */
+
+static void read_unknown_msr(void)
+{
+    m.f.vm.config.msr_exits = MSR_EXIT_UNKNOWN;
+    FIX_CODE_AT(&m.f, FIX_CODE, RDMSR_HLT);
+    m.f.regs->gpr[RCX] = 0x4b564d08;
+    soft_run(m.soft, 1000, &m.stop);
+    cr_assert(eq(int, m.stop.reason, STOP_MSR));
+    cr_assert(eq(u64, m.f.regs->rip, FIX_CODE));
+    soft_run(m.soft, 1000, &m.stop);
+    cr_assert(eq(u64, m.f.regs->rip, FIX_CODE), "it waits for the answer");
+}
+
+Test(soft_pv, SAV_12_the_VMM_s_answer_ends_the_instruction)
+{
+    read_unknown_msr();
+    vcpu_answer_msr(m.f.vcpu, false, 0x500000007);
+    run_to_idle();
+    cr_assert(eq(u64, m.f.regs->gpr[RAX], 7));
+    cr_assert(eq(u64, m.f.regs->gpr[RDX], 5));
+    cr_assert(eq(u64, m.f.regs->rip, FIX_CODE + 4));
+}
+
+Test(soft_pv, SAV_12_the_VMM_s_refusal_is_gp_at_the_instruction)
+{
+    read_unknown_msr();
+    FIX_CODE_AT(&m.f, FIX_HANDLERS + 16 * TRAP_GP, "\x58\x58\xf4"); /* error code, RIP */
+    vcpu_answer_msr(m.f.vcpu, true, 0);
+    run_to_idle();
+    cr_assert(eq(u64, m.f.regs->gpr[RAX], FIX_CODE));
+}

@@ -335,6 +335,7 @@ static int go_on(struct run *run, uint64_t limit)
         switch (stop.reason) {
         case STOP_BUDGET:
         case STOP_HYPERCALL: /* never here: this machine does not ask to be asked (GPA-1) */
+        case STOP_MSR:       /* nor here (SAV-12) */
             break;
         case STOP_IDLE:
             if (idle_rounds > IDLE_ROUNDS)

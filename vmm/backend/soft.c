@@ -61,13 +61,13 @@ void soft_flush(struct soft *soft)
             cpu_tlb_flush(soft->cpus[n]);
 }
 
-/* Ends the hypercall that the VMM has answered. False: shut down. */
+/* Ends the instruction that the VMM has answered for. False: shut down. */
 static bool finish_answered(struct cpu *cpu, struct vcpu *vcpu)
 {
-    if (!vcpu->hypercall.answered)
+    if (!vcpu->answered)
         return true;
-    vcpu->hypercall.answered = false;
-    return cpu_finish(cpu, HYPERCALL_LENGTH);
+    vcpu->answered = false;
+    return cpu_finish(cpu, vcpu->exit_length);
 }
 
 /* What waits at this boundary, most urgent first. False: shut down. */
@@ -132,7 +132,8 @@ static bool vcpu_step(struct soft *soft, struct vcpu *vcpu, uint64_t budget, uin
         return false;
     }
     if (vcpu->hold & HOLD_EXIT) {
-        stop_at(stop, STOP_HYPERCALL, vcpu);
+        vcpu->exit_length = (uint8_t)exit.length;
+        stop_at(stop, vcpu->msr_exit.reason ? STOP_MSR : STOP_HYPERCALL, vcpu);
         return false;
     }
     if (soft->stop_requested) {

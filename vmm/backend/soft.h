@@ -12,7 +12,8 @@ enum stop_reason {
     STOP_SHUTDOWN,      /* triple fault of vcpu_id */
     STOP_UNIMPLEMENTED, /* vcpu_id met an instruction that the interpreter lacks: text names it, bytes and rip */
     STOP_HYPERCALL,     /* vcpu_id asks the VMM (vcpu->hypercall): vcpu_answer_hypercall(), then run on */
-    STOP_REQUESTED,     /* soft_request_stop() by a device; code holds */
+    STOP_MSR, /* vcpu_id touched an MSR that the VMM decides about (vcpu->msr_exit): vcpu_answer_msr() */
+    STOP_REQUESTED, /* soft_request_stop() by a device; code holds */
 };
 struct stop {
     enum stop_reason reason;

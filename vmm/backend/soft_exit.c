@@ -2,9 +2,11 @@
 #include "vmm/backend/soft_parts.h"
 #include "vmm/pv/intercept.h"
 
-/* The outcome of an intercept: past the instruction, or the exception at it. */
+/* The outcome of an intercept: past the instruction, the exception at it, or still there until the VMM answers. */
 static bool resolve(struct cpu *cpu, const struct cpu_exit *exit, struct trap trap)
 {
+    if (trap.vector == TRAP_RETRY)
+        return true;
     return trapped(trap) ? cpu_deliver(cpu, EVENT_EXCEPTION, trap) : cpu_finish(cpu, exit->length);
 }
 

@@ -115,8 +115,15 @@ enum apf_outcome {
 /* What a guest asked of the VMM by a hypercall; it stands at that instruction until the answer (HOLD_EXIT). GPA-4 */
 struct hypercall_exit {
     uint64_t nr, args[3];
-    bool wide;     /* 64-bit form */
-    bool answered; /* RAX holds the answer; RIP is still to be advanced */
+    bool wide; /* 64-bit form */
+};
+/* A guest's MSR access that the VMM is to decide; likewise. SAV-12 */
+enum msr_exit_reason { MSR_EXIT_INVALID = 1, MSR_EXIT_UNKNOWN = 2, MSR_EXIT_FILTER = 4, MSR_EXIT_ALL = 7 };
+struct msr_exit {
+    uint8_t reason; /* 0: none is waiting */
+    bool write;
+    uint32_t index;
+    uint64_t data; /* that the guest writes */
 };
 struct pv_eoi {
     uint64_t msr;
@@ -190,6 +197,9 @@ struct vcpu {
     struct poll_control poll;
     uint64_t hv_assist; /* HV_X64_MSR_VP_ASSIST_PAGE as last written (EOI-17) */
     struct hypercall_exit hypercall;
+    struct msr_exit msr_exit;
+    uint8_t exit_length; /* of the instruction that waits for the VMM's answer */
+    bool answered;       /* the VMM gave it; RIP is still to be advanced */
     struct lapic apic;
     struct area areas[AREA_KINDS]; /* the per-vCPU ones; VM-wide ones are in struct vm */
     uint32_t tlb_flushes; /* guest-TLB flushes served so far; an interpreter flushes when it changes */

@@ -11,7 +11,7 @@ static bool config_valid(const struct vm_config *config, const struct env *env)
     return config->vcpus >= 1 && config->vcpus <= VM_VCPUS_MAX && config->irqchip <= IRQCHIP_SPLIT &&
            config->native <= HC_VMMCALL && config->version <= KVM_6_1 &&
            !(config->exit_hypercalls & ~EXIT_HYPERCALLS_KNOWN) && env->tsc && env->now_ns &&
-           env->realtime_ns && env->run_delay_ns && env->tsc_khz;
+           env->realtime_ns && env->run_delay_ns && env->tsc_khz && !(config->msr_exits & ~MSR_EXIT_ALL);
 }
 
 static int by_value(const void *a, const void *b)

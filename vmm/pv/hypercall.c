@@ -98,6 +98,6 @@ enum hc_outcome intercept_hypercall(struct vcpu *vcpu, enum hc_insn insn, struct
 void vcpu_answer_hypercall(struct vcpu *vcpu, uint64_t answer)
 {
     vcpu->regs.gpr[RAX] = vcpu->hypercall.wide ? answer : (uint32_t)answer;
-    vcpu->hypercall.answered = true;
+    vcpu->answered = true;
     vcpu->hold &= ~(uint8_t)HOLD_EXIT;
 }

@@ -22,41 +22,71 @@ struct trap intercept_cpuid(struct vcpu *vcpu)
     return NO_TRAP;
 }
 
-/* What the guest gets for a result: GEN-4's masking of unknown registers, then #GP. */
-static bool refused(const struct vcpu *vcpu, enum msr_result result)
+/* Why the guest may not have the register, as a VMM is told (GEN-4); 0: it may, or GEN-5 masks the refusal. */
+static uint8_t refusal(const struct vcpu *vcpu, enum msr_result result)
 {
-    return result == MSR_INVALID || (result == MSR_UNSUPPORTED && !vcpu->vm->config.ignore_msrs);
+    if (result == MSR_UNSUPPORTED && !vcpu->vm->config.ignore_msrs)
+        return MSR_EXIT_UNKNOWN;
+    return result == MSR_INVALID ? MSR_EXIT_INVALID : 0;
+}
+
+/* SAV-12: the VMM decides, if it said that it would for this reason. */
+static struct trap refuse(struct vcpu *vcpu, const struct msr_exit *refused)
+{
+    if (!(vcpu->vm->config.msr_exits & refused->reason))
+        return GP0;
+    vcpu->msr_exit = *refused;
+    vcpu->hold |= HOLD_EXIT;
+    return (struct trap){.vector = TRAP_RETRY};
+}
+
+static void load_result(struct vcpu *vcpu, uint64_t value)
+{
+    vcpu->regs.gpr[RAX] = (uint32_t)value;
+    vcpu->regs.gpr[RDX] = value >> 32;
 }
 
 struct trap intercept_rdmsr(struct vcpu *vcpu)
 {
-    uint64_t *gpr = vcpu->regs.gpr, value = 0;
-    uint32_t index = (uint32_t)gpr[RCX];
+    struct msr_exit access = {.index = (uint32_t)vcpu->regs.gpr[RCX]};
+    uint64_t value = 0;
 
     if (vcpu_cpl(vcpu) != 0)
         return GP0; /* from the CPU itself: no exit (GEN-1) */
     vcpu_exit(vcpu);
-    if (!msr_filter_allows(vcpu->vm->msr_filter, index, MSR_ACCESS_READ) ||
-        refused(vcpu, vcpu_rdmsr(vcpu, index, &value, ORIGIN_GUEST)))
-        return GP0;
-    gpr[RAX] = (uint32_t)value;
-    gpr[RDX] = value >> 32;
+    access.reason = msr_filter_allows(vcpu->vm->msr_filter, access.index, MSR_ACCESS_READ)
+                        ? refusal(vcpu, vcpu_rdmsr(vcpu, access.index, &value, ORIGIN_GUEST))
+                        : MSR_EXIT_FILTER;
+    if (access.reason)
+        return refuse(vcpu, &access);
+    load_result(vcpu, value);
     return NO_TRAP;
 }
 
 struct trap intercept_wrmsr(struct vcpu *vcpu)
 {
-    uint64_t *gpr = vcpu->regs.gpr;
-    uint64_t value = gpr[RDX] << 32 | (uint32_t)gpr[RAX];
-    uint32_t index = (uint32_t)gpr[RCX];
+    const uint64_t *gpr = vcpu->regs.gpr;
+    struct msr_exit access = {
+        .write = true, .index = (uint32_t)gpr[RCX], .data = gpr[RDX] << 32 | (uint32_t)gpr[RAX]};
 
     if (vcpu_cpl(vcpu) != 0)
         return GP0;
     vcpu_exit(vcpu);
-    if (!msr_filter_allows(vcpu->vm->msr_filter, index, MSR_ACCESS_WRITE) ||
-        refused(vcpu, vcpu_wrmsr(vcpu, index, value, ORIGIN_GUEST)))
-        return GP0;
-    return NO_TRAP;
+    access.reason = msr_filter_allows(vcpu->vm->msr_filter, access.index, MSR_ACCESS_WRITE)
+                        ? refusal(vcpu, vcpu_wrmsr(vcpu, access.index, access.data, ORIGIN_GUEST))
+                        : MSR_EXIT_FILTER;
+    return access.reason ? refuse(vcpu, &access) : NO_TRAP;
+}
+
+void vcpu_answer_msr(struct vcpu *vcpu, bool refuse, uint64_t value)
+{
+    if (refuse)
+        vcpu->injected = GP0;
+    else if (!vcpu->msr_exit.write)
+        load_result(vcpu, value);
+    vcpu->answered = !refuse;
+    vcpu->msr_exit.reason = 0;
+    vcpu->hold &= ~(uint8_t)HOLD_EXIT;
 }
 
 void vcpu_halt(struct vcpu *vcpu)

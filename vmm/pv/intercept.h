@@ -8,7 +8,8 @@
 #include "vmm/core/vcpu.h"
 #include "vmm/core/vm.h"
 
-/* A trap: RIP stays and no register changed (GEN-3). NO_TRAP: done, advance RIP. */
+/* A trap: RIP stays and no register changed (GEN-3). NO_TRAP: done, advance RIP. TRAP_RETRY: the VMM is asked
+ * (vcpu->msr_exit) and answers by vcpu_answer_msr(); then as with HC_EXIT below, or an exception is to be delivered. */
 struct trap intercept_cpuid(struct vcpu *vcpu);
 struct trap intercept_rdmsr(struct vcpu *vcpu);
 struct trap intercept_wrmsr(struct vcpu *vcpu);
@@ -16,12 +17,13 @@ struct trap intercept_wrmsr(struct vcpu *vcpu);
 /* done: advance RIP by 3, clear the interrupt shadow. rewrite: store the native instruction's 3 bytes
  * (hypercall_bytes) at *linear* RIP with guest privilege and run again at the same RIP (HC-10, HC-11). trap: deliver.
  * exit: the VMM is asked (vcpu->hypercall) and answers by vcpu_answer_hypercall(); then the next run begins with what done
- * says, and takes vcpu->hypercall.answered back. */
+ * says, and takes vcpu->answered back. */
 enum hc_outcome { HC_DONE, HC_REWRITE, HC_TRAP, HC_EXIT };
 enum hc_outcome intercept_hypercall(struct vcpu *vcpu, enum hc_insn insn, struct trap *trap);
 extern const uint8_t hypercall_bytes[2][3]; /* by enum hc_insn */
-#define HYPERCALL_LENGTH 3
 void vcpu_answer_hypercall(struct vcpu *vcpu, uint64_t answer);
+/* refuse: #GP(0). Else the access is over; value is what a guest that reads gets. SAV-12 */
+void vcpu_answer_msr(struct vcpu *vcpu, bool refuse, uint64_t value);
 
 /* HLT at CPL 0: the vCPU halts; the next vcpu_enter wakes it at once if a kick was latched (UNH-5). RIP is the caller's. */
 void vcpu_halt(struct vcpu *vcpu);

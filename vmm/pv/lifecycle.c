@@ -10,6 +10,13 @@
 #include "vmm/pv/hyperv.h"
 #include "vmm/pv/msr.h"
 
+/* Whoever restarts the vCPU ends what it asked. */
+static void drop_exit(struct vcpu *vcpu)
+{
+    vcpu->msr_exit = (struct msr_exit){0};
+    vcpu->answered = false;
+}
+
 /* Everything but identity and configuration: number, APIC id, CPUID, enforcement. */
 static void power_on(struct vcpu *vcpu)
 {
@@ -27,6 +34,8 @@ static void power_on(struct vcpu *vcpu)
     vcpu->eoi = (struct pv_eoi){0};
     vcpu->poll = (struct poll_control){.msr = 1};
     vcpu->hypercall = (struct hypercall_exit){0};
+    vcpu->exit_length = 0;
+    drop_exit(vcpu);
     hyperv_power_on(vcpu);
     for (int kind = 0; kind < AREA_KINDS; kind++)
         area_unregister(&vcpu->areas[kind]);
@@ -68,7 +77,7 @@ static void system_reset(struct vcpu *vcpu)
 {
     vcpu_exit(vcpu);
     vcpu->hold &= HOLD_DESCHEDULED;
-    vcpu->hypercall.answered = false;
+    drop_exit(vcpu);
     for (unsigned i = 0; i < pv_msr_count; i++)
         if (vcpu_qemu_keeps(vcpu, &pv_msrs[i]))
             vcpu_wrmsr(vcpu, pv_msrs[i].index, pv_msrs[i].at_create, ORIGIN_VMM);
@@ -122,7 +131,7 @@ void vcpu_init(struct vcpu *vcpu)
             pv_msrs[i].at_init(vcpu);
     vcpu->injected = NO_TRAP;
     vcpu->hold &= HOLD_DESCHEDULED;
-    vcpu->hypercall.answered = false;
+    drop_exit(vcpu);
     regs_at_init(vcpu);
     lapic_reset(vcpu, true);
     vcpu_flush_guest_tlb(vcpu);

@@ -92,7 +92,12 @@ const struct field snapshot_vcpu_fields[] = {
     V(hypercall.nr, ANY),
     VA(hypercall.args, ANY),
     V(hypercall.wide, BOOL),
-    V(hypercall.answered, BOOL),
+    V(msr_exit.reason, MSR_EXIT_FILTER),
+    V(msr_exit.write, BOOL),
+    V(msr_exit.index, ANY),
+    V(msr_exit.data, ANY),
+    V(exit_length, 15),
+    V(answered, BOOL),
     V(apic.base_msr, ANY),
     V(apic.id, 0xff),
     V(apic.svr, ANY), /* SVR_BITS: checked apart */
