@@ -69,7 +69,7 @@ expect "a program that is no scenario of ours, on this host's KVM" 3 "use qemu-b
 for case in \
     "matrix:1:1: this block has no machine|cpu kvm64" \
     "matrix:4:5: no key 'colour'|cpu kvm64|machine pc|colour red" \
-    "matrix:4:23: there is no scenario 'nosuch'|cpu kvm64|machine pc|scenarios msr-reset nosuch" \
+    "matrix:4:25: there is no scenario 'nosuch'|cpu kvm64|machine pc|scenarios msr-reset nosuch" \
     "-m 1T|cpu kvm64|machine pc|memory 1T"; do
     IFS='|' read -ra lines <<<"$case"
     block matrix "${lines[@]:1}"
