@@ -152,16 +152,42 @@ static void print_text(const struct answer *answer, const struct cpuid_supported
     }
 }
 
+static void print_line(uint32_t leaf, uint32_t subleaf, struct cpuid_regs regs)
+{
+    printf("   0x%08" PRIx32 " 0x%02" PRIx32 ": eax=0x%08" PRIx32 " ebx=0x%08" PRIx32 " ecx=0x%08" PRIx32
+           " edx=0x%08" PRIx32 "\n",
+           leaf, subleaf, regs.eax, regs.ebx, regs.ecx, regs.edx);
+}
+
+#define GAP_MAX 0x100u /* a level may be any number */
+
+/* Leaves without an entry are zeros to a guest, and stand in a dump: cpuid(1) shows the brand when it comes to the last
+ * of its leaves, whatever that holds. */
+static void print_gap(const struct cpuid_table *table, uint32_t after, const struct cpuid_entry *next)
+{
+    uint32_t limit = supported_regs(table, after & 0x80000000, 0).eax;
+
+    if ((after & 0x40000000) ||
+        (next && next->leaf == after)) /* hypervisors' and Centaur's; more subleaves */
+        return;
+    if (next && next->leaf > after && next->leaf <= limit)
+        limit = next->leaf - 1;
+    for (uint32_t leaf = after + 1; leaf <= limit && leaf - after < GAP_MAX; leaf++)
+        print_line(leaf, 0, (struct cpuid_regs){0});
+}
+
 /* The format of "cpuid -r". */
 static void print_cpuid(const struct answer *answer)
 {
     for (unsigned i = 0; i < answer->vcpus; i++) {
+        const struct cpuid_table *table = &answer->tables[i];
+
         printf("CPU %u:\n", i);
-        for (uint32_t n = 0; n < answer->tables[i].count; n++) {
-            const struct cpuid_entry *e = &answer->tables[i].entries[n];
-            printf("   0x%08" PRIx32 " 0x%02" PRIx32 ": eax=0x%08" PRIx32 " ebx=0x%08" PRIx32
-                   " ecx=0x%08" PRIx32 " edx=0x%08" PRIx32 "\n",
-                   e->leaf, e->subleaf, e->regs.eax, e->regs.ebx, e->regs.ecx, e->regs.edx);
+        for (uint32_t n = 0; n < table->count; n++) {
+            const struct cpuid_entry *e = &table->entries[n];
+
+            print_line(e->leaf, e->subleaf, e->regs);
+            print_gap(table, e->leaf, n + 1 < table->count ? e + 1 : NULL);
         }
     }
 }

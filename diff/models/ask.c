@@ -318,7 +318,7 @@ int ask_all(struct asking *asking, const struct plan *plan, struct answers *answ
     for (unsigned v = 0; v < plan->variant_count; v++)
         fits &= fill_program(&s.programs[v], plan->variants[v], answers);
     s.total = plan->model_count * plan->variant_count;
-    s.done = count_kept(&s);
+    s.done = asking->kept = count_kept(&s);
     s.start_ns = clock_ns(CLOCK_MONOTONIC);
     if (!fits)
         fail(&s, -ENOMEM, "out of memory");

@@ -27,6 +27,7 @@ struct asking {
     unsigned jobs;       /* machines at once, 1 to JOBS_MAX */
     const struct progress *progress;
     /* Found. */
+    unsigned kept; /* answered before */
     unsigned launched;
     double seconds;
     struct unanswered *unanswered; /* owned */

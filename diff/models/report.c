@@ -95,8 +95,6 @@ void models_report_text(FILE *out, const struct models_run *run)
 {
     const struct answers_origin *origin = &run->answers.origin;
     const struct asking *asking = &run->asking;
-    unsigned all = run->plan.model_count * run->plan.variant_count;
-
     fprintf(out, "%u models, %u variants of each, %s: QEMU %s%s%s, machine %s\n\n", run->plan.model_count,
             run->plan.variant_count, origin->reference, origin->qemu, *origin->kernel ? ", Linux " : "",
             origin->kernel, origin->machine);
@@ -108,10 +106,10 @@ void models_report_text(FILE *out, const struct models_run *run)
     text_counts(out, "all", run->total);
     fputc('\n', out);
     if (asking->launched)
-        fprintf(out, "%u launches in %.0f s, %.1f launches/s, %u at once; ", asking->launched,
-                asking->seconds, asking->launched / asking->seconds, asking->jobs);
-    fprintf(out, "%u answers were kept before; all are in %s\n",
-            all - asking->launched < all ? all - asking->launched : 0, run->kept);
+        fprintf(out, "%u launches in %.0f s, %.1f launches/s, %u at once; %u answers were kept before; ",
+                asking->launched, asking->seconds, asking->launched / asking->seconds, asking->jobs,
+                asking->kept);
+    fprintf(out, "all are in %s\n", run->kept);
 }
 
 static void add_register(cJSON *list, const struct register_difference *d)

@@ -56,13 +56,15 @@ static void add_terminated(const struct cpu_state *state, struct cpuid_table *ou
     }
 }
 
-/* Non-zero subleaves, and 7.2's leftover: one zero entry for the last number tried. */
+/* QEMU skips subleaves whose EAX is zero, so that KVM's guest never reads a compacted size that no feature uses
+ * (Opteron_G4); and 7.2's leftover: one zero entry for the last number tried. Without KVM there is no list. */
 static void add_xsave(const struct cpu_state *state, struct cpuid_table *out)
 {
     for (uint32_t subleaf = 0; subleaf < 64; subleaf++) {
         struct cpuid_regs regs = leaf_regs(state, 0xd, subleaf);
+        bool listed = state_kvm(state) ? regs.eax : !all_zero(regs);
 
-        if (!all_zero(regs) || subleaf == 63)
+        if (listed || subleaf == 63)
             entry_add(out, 0xd, subleaf, CPUID_FLAG_SIGNIFICANT_INDEX, regs);
     }
 }
