@@ -95,6 +95,35 @@ Test(memory, a_good_address_may_cross_writable_slots_only)
     cr_assert(not(gpa_good(&mem, 0x2ffc, 8)));
 }
 
+Test(memory, reset_brings_back_what_was_paged_out_and_leaves_rom_as_it_is)
+{
+    MEMORY(mem);
+    uint32_t value = 0xdeadbeef;
+    memory_slot_add(&mem, 0, 0x10000, 0);
+    memory_slot_add(&mem, 0x10000, 0x1000, SLOT_READONLY);
+    gpa_load(&mem, 0x10000, &value, 4);
+    memory_page_out(&mem, 0x3000);
+    memory_page_out(&mem, 0x10000);
+    memory_reset(&mem);
+    cr_assert(eq(u32, mem.absent_pages, 0));
+    cr_assert(not(memory_page_absent(&mem, 0x3000)));
+    cr_assert(not(memory_page_absent(&mem, 0x10000)));
+    value = 0;
+    gpa_read(&mem, 0x10000, &value, 4);
+    cr_assert(eq(u32, value, 0xdeadbeef));
+}
+
+Test(memory, a_reset_looks_at_each_page_once_however_often_it_came_and_went)
+{
+    MEMORY(mem);
+    memory_slot_add(&mem, 0, 0x2000, 0);
+    for (unsigned i = 0; i < 8; i++) {
+        memory_page_out(&mem, 0x1000);
+        memory_page_in(&mem, 0x1000);
+    }
+    cr_assert(eq(u32, mem.slots[0].touched_count, 1));
+}
+
 Test(memory, reset_zeroes_what_was_written_and_touches_no_more)
 {
     MEMORY(mem);

@@ -100,6 +100,16 @@ static struct slot *slot_starting(struct memory *mem, uint64_t gpa)
     return NULL;
 }
 
+static void mark_touched(struct slot *slot, uint32_t page)
+{
+    uint64_t bit = 1ull << page % 64;
+
+    if (slot->touched[page / 64] & bit)
+        return;
+    slot->touched[page / 64] |= bit;
+    slot->touched_list[slot->touched_count++] = page;
+}
+
 static bool slot_page_absent(const struct slot *slot, uint64_t page)
 {
     return slot->absent && (slot->absent[page / 64] >> page % 64 & 1);
@@ -138,6 +148,7 @@ int memory_page_out(struct memory *mem, uint64_t gpa)
     if (slot_page_absent(slot, page))
         return 0;
     slot->absent[page / 64] |= 1ull << page % 64;
+    mark_touched(slot, (uint32_t)page);
     mem->absent_pages++;
     mem->generation++;
     return 0;
@@ -197,21 +208,26 @@ int memory_slot_move(struct memory *mem, uint64_t gpa, uint64_t new_gpa)
     return 0;
 }
 
+static void slot_page_reset(struct slot *slot, uint32_t page)
+{
+    uint64_t others = ~(1ull << page % 64);
+
+    if (!(slot->flags & SLOT_READONLY)) /* ROM can only have been paged out */
+        memset(slot->host + page * GPA_PAGE_SIZE, 0, GPA_PAGE_SIZE);
+    slot->touched[page / 64] &= others;
+    if (slot->dirty)
+        slot->dirty[page / 64] &= others;
+    if (slot->absent)
+        slot->absent[page / 64] &= others;
+}
+
 void memory_reset(struct memory *mem)
 {
     for (unsigned i = 0; i < mem->count; i++) {
         struct slot *slot = &mem->slots[i];
-        if (slot->absent && mem->absent_pages)
-            memset(slot->absent, 0, BITMAP_WORDS(slot_pages(slot)) * sizeof(uint64_t));
-        if (slot->flags & SLOT_READONLY)
-            continue;
-        for (uint32_t n = 0; n < slot->touched_count; n++) {
-            uint32_t page = slot->touched_list[n];
-            memset(slot->host + page * GPA_PAGE_SIZE, 0, GPA_PAGE_SIZE);
-            slot->touched[page / 64] &= ~(1ull << page % 64);
-            if (slot->dirty)
-                slot->dirty[page / 64] &= ~(1ull << page % 64);
-        }
+
+        for (uint32_t n = 0; n < slot->touched_count; n++)
+            slot_page_reset(slot, slot->touched_list[n]);
         slot->touched_count = 0;
     }
     mem->absent_pages = 0;
@@ -263,13 +279,9 @@ static void mark_written(struct slot *slot, uint64_t offset, size_t len)
     uint32_t last = (uint32_t)((offset + len - 1) / GPA_PAGE_SIZE);
 
     for (uint32_t page = (uint32_t)(offset / GPA_PAGE_SIZE); page <= last; page++) {
-        uint64_t bit = 1ull << page % 64;
-        if (!(slot->touched[page / 64] & bit)) {
-            slot->touched[page / 64] |= bit;
-            slot->touched_list[slot->touched_count++] = page;
-        }
+        mark_touched(slot, page);
         if (slot->dirty)
-            slot->dirty[page / 64] |= bit;
+            slot->dirty[page / 64] |= 1ull << page % 64;
     }
 }
 

@@ -15,9 +15,9 @@ struct slot {
     uint64_t gpa, size;     /* multiples of GPA_PAGE_SIZE; size 0: unused */
     uint8_t *host;          /* size bytes with an inaccessible page before and after */
     uint32_t flags;         /* enum slot_flags */
-    uint64_t *touched;      /* a bit per page: written since creation or reset; reset clears only these */
+    uint64_t *touched;      /* a bit per page: written, or paged out, since creation or reset */
     uint64_t *dirty;        /* a bit per page: the dirty log, NULL unless SLOT_DIRTY_LOG */
-    uint32_t *touched_list; /* page numbers set in touched, in order of first write */
+    uint32_t *touched_list; /* page numbers set in touched, in order: all that a reset looks at */
     uint32_t touched_count;
     uint64_t *absent; /* a bit per page: paged out; NULL until one is */
 };
@@ -42,7 +42,8 @@ int memory_slot_add(struct memory *mem, uint64_t gpa, uint64_t size, uint32_t fl
 int memory_slot_remove(struct memory *mem, uint64_t gpa);
 /* The same backing at another address. -ENOENT, -EINVAL, -EEXIST as above; on error nothing changes. */
 int memory_slot_move(struct memory *mem, uint64_t gpa, uint64_t new_gpa);
-/* Zeroes the pages written since creation (or the last call) of every slot that is not read-only. */
+/* Zeroes the pages written since creation (or the last call) of every slot that is not read-only; what was paged out is
+ * back. Costs what was touched, however large the slots are. */
 void memory_reset(struct memory *mem);
 
 /* Switches the dirty log of the slot at gpa; on starts clean. -ENOENT, -ENOMEM. */

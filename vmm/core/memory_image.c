@@ -14,23 +14,6 @@ static bool bit(const uint64_t *bitmap, uint32_t n)
     return bitmap && (bitmap[n / 64] >> n % 64 & 1);
 }
 
-/* Pages that are as they were created need not be written. */
-static uint64_t worth_writing(const struct slot *slot, uint64_t word)
-{
-    return slot->touched[word] | (slot->absent ? slot->absent[word] : 0);
-}
-
-static uint32_t count_pages(const struct slot *slot)
-{
-    uint32_t count = 0;
-
-    if (!slot->absent)
-        return slot->touched_count;
-    for (uint64_t i = 0; i < BITMAP_WORDS(slot); i++)
-        count += (uint32_t)__builtin_popcountll(worth_writing(slot, i));
-    return count;
-}
-
 static void write_page(struct byte_writer *w, const struct slot *slot, uint32_t page)
 {
     bytes_put_uint(w, page, 4);
@@ -39,11 +22,11 @@ static void write_page(struct byte_writer *w, const struct slot *slot, uint32_t 
     bytes_put(w, slot->host + page * GPA_PAGE_SIZE, GPA_PAGE_SIZE);
 }
 
-/* Ascending, so that equal machines give equal bytes whatever the order of their writes was. */
+/* Touched pages only: the others are as they were created. Ascending, so that equal machines give equal bytes whatever the order of their writes was. */
 static void write_pages(struct byte_writer *w, const struct slot *slot)
 {
     for (uint64_t i = 0; i < BITMAP_WORDS(slot); i++)
-        for (uint64_t left = worth_writing(slot, i); left; left &= left - 1)
+        for (uint64_t left = slot->touched[i]; left; left &= left - 1)
             write_page(w, slot, (uint32_t)(i * 64) + (uint32_t)__builtin_ctzll(left));
 }
 
@@ -56,7 +39,7 @@ void memory_image_write(struct byte_writer *w, const struct memory *mem)
         bytes_put_uint(w, slot->gpa, 8);
         bytes_put_uint(w, slot->size, 8);
         bytes_put_uint(w, slot->flags, 4);
-        bytes_put_uint(w, rom ? 0 : count_pages(slot), 4);
+        bytes_put_uint(w, rom ? 0 : slot->touched_count, 4);
         if (!rom)
             write_pages(w, slot);
     }
