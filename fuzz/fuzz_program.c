@@ -19,6 +19,7 @@
 static struct {
     struct program program;
     struct invariants invariants;
+    struct violation violation;
     struct direct_machine machines[FUZZ_VCPUS_MAX][3]; /* by vCPUs - 1 and irqchip */
     bool built[FUZZ_VCPUS_MAX][3];
     struct outcome outcomes[PROGRAM_ACTIONS_MAX];
@@ -69,42 +70,42 @@ static void show(const struct program *program, const struct action *action, con
 
 #ifdef PARAVANE_DEMO_FAULT
 /* The fault of Linux 5.10 (EOI-2): a refused address is stored all the same. */
-static void demo_fault(struct vcpu *vcpu, const struct action *action, const struct outcome *outcome)
+static void demo_fault(struct vm *vm, const struct action *action, const struct outcome *outcome)
 {
     if (action->op == OP_WRMSR && (uint32_t)action->args[0].value == MSR_KVM_PV_EOI_EN &&
         outcome->status == OUTCOME_FAULT)
-        vcpu->eoi.msr = action->args[1].value;
+        vm->vcpus[action->vcpu].eoi.msr = action->args[1].value;
 }
 #else
-static void demo_fault(struct vcpu *vcpu, const struct action *action, const struct outcome *outcome)
+static void demo_fault(struct vm *vm, const struct action *action, const struct outcome *outcome)
 {
-    (void)vcpu, (void)action, (void)outcome;
+    (void)vm, (void)action, (void)outcome;
 }
 #endif
 
 static void check(const struct action *action, const struct outcome *outcome)
 {
-    struct violation violation;
-
-    if (!invariants_after(&fuzz.invariants, action, outcome, &violation))
-        fuzz_fail(violation.rule, "%s", violation.text);
+    if (!invariants_after(&fuzz.invariants, action, outcome, &fuzz.violation))
+        fuzz_fail(fuzz.violation.rule, "%s", fuzz.violation.text);
 }
 
 static void run_straight(const struct program *program)
 {
     struct direct_machine *machine = machine_for(&program->config);
+    uint32_t count = program->count;
 
     invariants_begin(&fuzz.invariants, &machine->vm, machine->bases);
-    for (uint32_t i = 0; i < program->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const struct action *action = &program->actions[i];
+        struct outcome *outcome = &fuzz.outcomes[i];
 
         fuzz_run.action = i;
         invariants_before(&fuzz.invariants, action);
-        direct_machine_step(machine, action, &fuzz.outcomes[i]);
-        demo_fault(&machine->vm.vcpus[action->vcpu % program->config.vcpus], action, &fuzz.outcomes[i]);
+        direct_machine_step(machine, action, outcome);
+        demo_fault(&machine->vm, action, outcome);
         if (fuzz_run.verbose)
-            show(program, action, &fuzz.outcomes[i]);
-        check(action, &fuzz.outcomes[i]);
+            show(program, action, outcome);
+        check(action, outcome);
     }
 }
 

@@ -8,7 +8,9 @@
 #include "fuzz/invariants_parts.h"
 #include "vmm/pv/hyperv.h"
 
-#define UNGATED 0xff
+#define UNGATED  0xff
+#define OLD_MSRS 0x11u
+#define NEW_MSRS 0x4b564d00u
 
 /* From the specification, not from vmm/pv: a wrong row there must not excuse itself. */
 static const struct msr_rule {
@@ -18,11 +20,17 @@ static const struct msr_rule {
     uint64_t reserved; /* bits that must be refused */
     const char *rule;
 } msr_rules[] = {
-    {0x00000011, PV_WALL, 0, 0, "CLK-17"},           {0x00000012, PV_CLOCK, 0, 0, "CLK-1"},
-    {0x4b564d00, PV_WALL, 3, 0, "CLK-17"},           {0x4b564d01, PV_CLOCK, 3, 0, "CLK-1"},
-    {0x4b564d02, PV_APF, 4, 0x30, "APF-1"},          {0x4b564d03, PV_STEAL, 5, 0x3e, "STL-1"},
-    {0x4b564d04, PV_EOI, 6, 0x2, "EOI-1"},           {0x4b564d05, PV_POLL, 12, ~1ull, "POL-1"},
-    {0x4b564d06, PV_APF_INT, 14, ~0xffull, "API-1"}, {0x4b564d07, PV_VALUES, 14, 0, "API-3"},
+    /* by index, with no gap but the one between the old registers and the others */
+    {OLD_MSRS, PV_WALL, 0, 0, "CLK-17"},
+    {OLD_MSRS + 1, PV_CLOCK, 0, 0, "CLK-1"},
+    {NEW_MSRS, PV_WALL, 3, 0, "CLK-17"},
+    {NEW_MSRS + 1, PV_CLOCK, 3, 0, "CLK-1"},
+    {NEW_MSRS + 2, PV_APF, 4, 0x30, "APF-1"},
+    {NEW_MSRS + 3, PV_STEAL, 5, 0x3e, "STL-1"},
+    {NEW_MSRS + 4, PV_EOI, 6, 0x2, "EOI-1"},
+    {NEW_MSRS + 5, PV_POLL, 12, ~1ull, "POL-1"},
+    {NEW_MSRS + 6, PV_APF_INT, 14, ~0xffull, "API-1"},
+    {NEW_MSRS + 7, PV_VALUES, 14, 0, "API-3"},
 };
 
 static const struct hypercall_rule {
@@ -50,10 +58,11 @@ bool violate(struct violation *violation, const char *rule, const char *format, 
 
 static const struct msr_rule *msr_rule_find(uint64_t index)
 {
-    for (size_t i = 0; i < sizeof(msr_rules) / sizeof(msr_rules[0]); i++)
-        if (msr_rules[i].index == (uint32_t)index)
-            return &msr_rules[i];
-    return NULL;
+    uint32_t old = (uint32_t)index - OLD_MSRS, row = (uint32_t)index - NEW_MSRS + 2;
+
+    if (old < 2)
+        return &msr_rules[old];
+    return row >= 2 && row < sizeof(msr_rules) / sizeof(msr_rules[0]) ? &msr_rules[row] : NULL;
 }
 
 static const struct hypercall_rule *hypercall_rule_find(uint64_t nr)
@@ -74,7 +83,7 @@ static bool wide(const struct action *action)
     return action->mode == MODE_64 || action->mode == MODE_64_CPL3;
 }
 
-static void read_values(const struct vcpu *vcpu, uint64_t values[PV_VALUES])
+void invariants_read_values(const struct vcpu *vcpu, uint64_t values[PV_VALUES])
 {
     values[PV_WALL] = vcpu->vm->clock.wall_msr;
     values[PV_CLOCK] = vcpu->clock.msr;
@@ -107,7 +116,7 @@ static const char *must_fault(const struct vcpu *vcpu, const struct action *acti
 
 static bool pv_range(uint64_t index)
 {
-    return ((uint32_t)index & ~0xffu) == 0x4b564d00;
+    return ((uint32_t)index & ~0xffu) == NEW_MSRS;
 }
 
 static bool check_rdmsr(const struct vcpu_seen *seen, const struct msr_rule *rule,
@@ -131,7 +140,7 @@ static bool check_wrmsr(const struct vcpu *vcpu, const struct vcpu_seen *seen, c
     bool accepted = outcome->status == OUTCOME_OK;
     uint64_t now[PV_VALUES];
 
-    read_values(vcpu, now);
+    invariants_read_values(vcpu, now);
     for (unsigned i = 0; i < PV_VALUES; i++) {
         bool written = rule && rule->value == i;
         uint64_t want = accepted && written ? value : seen->values[i];
@@ -267,22 +276,20 @@ static bool check_pv_word(const struct vcpu *vcpu, struct violation *violation)
 
 void invariants_begin(struct invariants *inv, struct vm *vm, const uint64_t bases[BASE_COUNT])
 {
-    unsigned vcpus = vm->config.vcpus < PROGRAM_VCPUS_MAX ? vm->config.vcpus : PROGRAM_VCPUS_MAX;
-
     inv->vm = vm;
+    inv->vcpu_count = vm->config.vcpus < PROGRAM_VCPUS_MAX ? vm->config.vcpus : PROGRAM_VCPUS_MAX;
     memcpy(inv->bases, bases, sizeof(inv->bases));
     inv->trace_seen = vm->trace.total;
     inv->wall = (struct record_seen){0};
-    for (unsigned i = 0; i < vcpus; i++)
-        inv->vcpus[i] = (struct vcpu_seen){.clock_gpa = GPA_NOWHERE};
-    invariants_stores_before(inv);
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++)
+        inv->vcpus[i] = (struct vcpu_seen){.clock_gpa = GPA_NOWHERE, .clock_gpa_before = GPA_NOWHERE};
 }
 
 void invariants_before(struct invariants *inv, const struct action *action)
 {
-    if (action->vcpu < inv->vm->config.vcpus && action->vcpu < PROGRAM_VCPUS_MAX)
-        read_values(&inv->vm->vcpus[action->vcpu], inv->vcpus[action->vcpu].values);
-    invariants_stores_before(inv);
+    inv->old_before = inv->vm->clock.old_in_use;
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++)
+        invariants_read_values(&inv->vm->vcpus[i], inv->vcpus[i].values);
     invariants_events_before(inv, action);
 }
 
@@ -319,13 +326,13 @@ bool invariants_after(struct invariants *inv, const struct action *action, const
     const struct op_info *info = op_info(action->op);
     struct vm *vm = inv->vm;
 
-    if (!info->host && action->vcpu < vm->config.vcpus && action->vcpu < PROGRAM_VCPUS_MAX &&
+    if (!info->host && action->vcpu < inv->vcpu_count &&
         (outcome->status == OUTCOME_OK || outcome->status == OUTCOME_FAULT) &&
         !check_guest_action(inv, &vm->vcpus[action->vcpu], action, outcome, violation))
         return false;
     if (!check_restored(action, outcome, violation))
         return false;
-    for (unsigned i = 0; i < vm->config.vcpus && i < PROGRAM_VCPUS_MAX; i++) {
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
         if (vm->vcpus[i].mp_state == MP_WAIT_SIPI && !check_waiting(&vm->vcpus[i], violation))
             return false;
         if (info->host && !check_pv_word(&vm->vcpus[i], violation))

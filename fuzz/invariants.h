@@ -23,7 +23,6 @@ struct record_seen {
 };
 
 struct vcpu_seen {
-    uint64_t values[PV_VALUES]; /* of its MSRs before the action */
     uint64_t clock_gpa; /* where its clock record may be: CLK-4 keeps an older address, so it is history */
     struct record_seen clock, steal;
     bool time_known; /* reader and last_ns hold */
@@ -35,10 +34,12 @@ struct vcpu_seen {
     } reader;
     uint64_t last_ns; /* of the last reading */
     /* Before the action, and what the host did since. */
-    uint64_t record_before[AREA_WALL_CLOCK]; /* where each of its records was */
+    uint64_t values[PV_VALUES]; /* of its MSRs */
+    uint64_t clock_gpa_before;
     bool init_pending; /* clears what it clears before the action, and a SIPI behind it hides that it did */
-    uint32_t isr[8];
-    bool offered;                 /* a PV EOI */
+    uint32_t isr[8];   /* holds while in_service */
+    bool in_service;   /* some interrupt was */
+    bool offered;      /* a PV EOI */
     unsigned offers, withdrawals; /* stores of 1 and of 0 to its byte */
     bool token_known;
     uint32_t token; /* of the async page fault area */
@@ -48,6 +49,7 @@ struct vcpu_seen {
 
 struct invariants {
     struct vm *vm;
+    unsigned vcpu_count; /* of vm, those beyond PROGRAM_VCPUS_MAX not counted: no program reaches them */
     uint64_t bases[BASE_COUNT]; /* of symbolic addresses, as the machine resolves them */
     uint64_t trace_seen;
     struct record_seen wall;

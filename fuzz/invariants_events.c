@@ -11,13 +11,6 @@
 #define X2APIC_EOI  0x80b
 #define HC_SEND_IPI 10
 
-static unsigned vcpus(const struct invariants *inv)
-{
-    unsigned count = inv->vm->config.vcpus;
-
-    return count < PROGRAM_VCPUS_MAX ? count : PROGRAM_VCPUS_MAX;
-}
-
 /* SEND_IPI, computed from the request and from who is there before it: IPI-1 .. IPI-11. */
 
 static bool enabled(const struct vcpu *vcpu)
@@ -49,7 +42,7 @@ static bool would_accept(const struct vcpu *vcpu, uint32_t icr)
 
 static bool ids_clash(const struct invariants *inv)
 {
-    for (unsigned i = 0; i < vcpus(inv); i++)
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++)
         for (unsigned j = 0; j < i; j++)
             if (enabled(&inv->vm->vcpus[i]) && enabled(&inv->vm->vcpus[j]) &&
                 current_id(&inv->vm->vcpus[i]) == current_id(&inv->vm->vcpus[j]))
@@ -61,7 +54,7 @@ static int64_t reached(const struct invariants *inv, uint64_t bitmap, uint32_t m
 {
     int64_t count = 0;
 
-    for (unsigned i = 0; i < vcpus(inv); i++) {
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
         const struct vcpu *vcpu = &inv->vm->vcpus[i];
         uint32_t bit = current_id(vcpu) - min;
 
@@ -77,11 +70,11 @@ static bool expected_answer(const struct invariants *inv, const struct action *a
     bool wide = action->mode == MODE_64;
     uint64_t a[PROGRAM_ARGS], width = wide ? ~0ull : UINT32_MAX;
 
+    if (inv->vm->config.vcpus > PROGRAM_VCPUS_MAX || inv->vm->apic_map.ids_32bit ||
+        hyperv_takes_hypercalls(&inv->vm->vcpus[action->vcpu]))
+        return false;
     for (unsigned i = 0; i < PROGRAM_ARGS; i++)
         a[i] = invariants_operand(inv, &action->args[i]) & width;
-    if (a[0] != HC_SEND_IPI || hyperv_takes_hypercalls(&inv->vm->vcpus[action->vcpu]) ||
-        inv->vm->config.vcpus > PROGRAM_VCPUS_MAX || inv->vm->apic_map.ids_32bit)
-        return false;
     if (a[4] & 0xc0800)
         *answer = -22;
     else if (inv->vm->config.irqchip == IRQCHIP_NONE)
@@ -92,6 +85,25 @@ static bool expected_answer(const struct invariants *inv, const struct action *a
         *answer = reached(inv, a[1], (uint32_t)a[3], (uint32_t)a[4]) +
                   reached(inv, a[2], (uint32_t)a[3] + (wide ? 64 : 32), (uint32_t)a[4]);
     return true;
+}
+
+static bool is_send_ipi(const struct invariants *inv, const struct action *action)
+{
+    uint64_t nr;
+
+    if ((action->op != OP_VMCALL && action->op != OP_VMMCALL) || action->vcpu >= inv->vcpu_count)
+        return false;
+    nr = invariants_operand(inv, &action->args[0]);
+    switch (action->mode) {
+    case MODE_64:
+        return nr == HC_SEND_IPI;
+    case MODE_COMPAT:
+    case MODE_32:
+    case MODE_16:
+        return (uint32_t)nr == HC_SEND_IPI;
+    default:
+        return false; /* above CPL 0 */
+    }
 }
 
 static bool check_ipi(const struct invariants *inv, const struct action *action,
@@ -111,7 +123,7 @@ static bool check_ipi(const struct invariants *inv, const struct action *action,
 
 static uint64_t token_gpa(const struct invariants *inv, const struct action *action, unsigned vcpu)
 {
-    uint64_t en = inv->vm->vcpus[vcpu].apf.en_msr;
+    uint64_t en = inv->vcpus[vcpu].values[PV_APF];
 
     if (action->op == OP_WRMSR && action->vcpu == vcpu &&
         (uint32_t)invariants_operand(inv, &action->args[0]) == 0x4b564d02)
@@ -122,10 +134,11 @@ static uint64_t token_gpa(const struct invariants *inv, const struct action *act
 /* Actions by which a guest may have changed its token word itself, or the host its memory as a whole. */
 static bool may_write_memory(const struct invariants *inv, const struct action *action)
 {
-    uint32_t index = (uint32_t)invariants_operand(inv, &action->args[0]);
+    uint32_t index;
 
     switch (action->op) {
     case OP_WRMSR: /* the wall clock and Hyper-V's pages are written at once */
+        index = (uint32_t)invariants_operand(inv, &action->args[0]);
         return index == 0x11 || index == 0x4b564d00 || index == HV_X64_MSR_HYPERCALL ||
                index == HV_X64_MSR_VP_ASSIST_PAGE;
     case OP_RDMSR:
@@ -147,25 +160,38 @@ static bool may_write_memory(const struct invariants *inv, const struct action *
     }
 }
 
-void invariants_events_before(struct invariants *inv, const struct action *action)
+static bool has_in_service(const struct lapic *apic)
 {
+    const uint32_t *isr = apic->isr;
+
+    return isr[0] | isr[1] | isr[2] | isr[3] | isr[4] | isr[5] | isr[6] | isr[7];
+}
+
+static void note_token(struct invariants *inv, const struct action *action, unsigned vcpu)
+{
+    struct vcpu_seen *seen = &inv->vcpus[vcpu];
     struct memory *mem = &inv->vm->memory;
 
-    inv->ipi_known = (action->op == OP_VMCALL || action->op == OP_VMMCALL) &&
-                     (action->mode == MODE_64 || action->mode == MODE_COMPAT || action->mode == MODE_32 ||
-                      action->mode == MODE_16) &&
-                     expected_answer(inv, action, &inv->ipi_answer);
-    for (unsigned i = 0; i < vcpus(inv); i++) {
+    seen->token_gpa = token_gpa(inv, action, vcpu);
+    seen->token_known = seen->token_gpa != GPA_NOWHERE && !may_write_memory(inv, action) &&
+                        !memory_absent(mem, seen->token_gpa) &&
+                        gpa_read(mem, seen->token_gpa, &seen->token, sizeof(seen->token));
+}
+
+void invariants_events_before(struct invariants *inv, const struct action *action)
+{
+    inv->ipi_known = is_send_ipi(inv, action) && expected_answer(inv, action, &inv->ipi_answer);
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
+        const struct vcpu *vcpu = &inv->vm->vcpus[i];
         struct vcpu_seen *seen = &inv->vcpus[i];
 
-        memcpy(seen->isr, inv->vm->vcpus[i].apic.isr, sizeof(seen->isr));
-        seen->init_pending = inv->vm->vcpus[i].apic.init_pending;
-        seen->offered = inv->vm->vcpus[i].eoi.pending;
+        seen->init_pending = vcpu->apic.init_pending;
+        seen->in_service = has_in_service(&vcpu->apic);
+        if (seen->in_service)
+            memcpy(seen->isr, vcpu->apic.isr, sizeof(seen->isr));
+        seen->offered = vcpu->eoi.pending;
         seen->offers = seen->withdrawals = 0;
-        seen->token_gpa = token_gpa(inv, action, i);
-        seen->token_known = seen->token_gpa != GPA_NOWHERE && !may_write_memory(inv, action) &&
-                            !memory_absent(mem, seen->token_gpa) &&
-                            gpa_read(mem, seen->token_gpa, &seen->token, sizeof(seen->token));
+        note_token(inv, action, i);
     }
 }
 
@@ -186,7 +212,7 @@ bool invariants_events_store(struct invariants *inv, const struct trace_entry *e
         struct vcpu_seen *seen = &inv->vcpus[entry->vcpu_id];
         *(entry->bytes[0] & 1 ? &seen->offers : &seen->withdrawals) += 1;
     }
-    for (unsigned i = 0; i < vcpus(inv); i++) {
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
         struct vcpu_seen *seen = &inv->vcpus[i];
 
         if (!seen->token_known)
@@ -203,19 +229,18 @@ bool invariants_events_store(struct invariants *inv, const struct trace_entry *e
 /* EOIs that the action asks of its own APIC; -1: perhaps more than one. */
 static int explicit_eois(const struct invariants *inv, const struct action *action)
 {
-    uint64_t where = invariants_operand(inv, &action->args[0]);
+    uint32_t index;
 
     switch (action->op) {
     case OP_EOI:
         return 1;
     case OP_APIC_WRITE:
-        return (where & 0xff0) == APIC_EOI;
+        return (invariants_operand(inv, &action->args[0]) & 0xff0) == APIC_EOI;
     case OP_WRMSR:
-        return (uint32_t)where == X2APIC_EOI || (uint32_t)where == HV_X64_MSR_EOI ? 1
-               : (uint32_t)where == MSR_IA32_APICBASE                             ? -1
-                                                                                  : 0;
+        index = (uint32_t)invariants_operand(inv, &action->args[0]);
+        return index == X2APIC_EOI || index == HV_X64_MSR_EOI ? 1 : index == MSR_IA32_APICBASE ? -1 : 0;
     case OP_STORE32:
-        return where - APIC_PAGE < 0x1000;
+        return invariants_operand(inv, &action->args[0]) - APIC_PAGE < 0x1000;
     case OP_STORE8:
     case OP_STORE16:
     case OP_STORE64:
@@ -229,15 +254,25 @@ static int explicit_eois(const struct invariants *inv, const struct action *acti
     }
 }
 
+/* How many interrupts that were in service before the action no longer are. */
+static int interrupts_lost(const struct vcpu_seen *seen, const struct lapic *apic)
+{
+    int lost = 0;
+
+    if (!seen->in_service)
+        return 0;
+    for (int n = 0; n < 8; n++)
+        lost += __builtin_popcount(seen->isr[n] & ~apic->isr[n]);
+    return lost;
+}
+
 static bool check_in_service(const struct invariants *inv, unsigned i, int ended, struct violation *violation)
 {
     const struct vcpu *vcpu = &inv->vm->vcpus[i];
     const struct vcpu_seen *seen = &inv->vcpus[i];
     int consumed = (int)seen->offered + (int)seen->offers - (int)seen->withdrawals - (int)vcpu->eoi.pending;
-    int lost = 0;
+    int lost = interrupts_lost(seen, &vcpu->apic);
 
-    for (int n = 0; n < 8; n++)
-        lost += __builtin_popcount(seen->isr[n] & ~vcpu->apic.isr[n]);
     if (consumed < 0)
         return violate(violation, "EOI-9", "vcpu %u: more PV EOI offers taken back than were made", i);
     if (lost > ended + consumed)
@@ -248,13 +283,16 @@ static bool check_in_service(const struct invariants *inv, unsigned i, int ended
 
 static bool check_offer(const struct vcpu *vcpu, struct violation *violation)
 {
-    uint32_t any = 0;
-
     if (!vcpu->eoi.pending || vcpu->areas[AREA_PV_EOI].state != AREA_GOOD)
         return true; /* EOI-14: where the byte is gone, the mark stays */
-    for (int n = 0; n < 8; n++)
-        any |= vcpu->apic.isr[n];
-    return any || violate(violation, "EOI-18", "vcpu %u: an offer without an interrupt in service", vcpu->id);
+    return has_in_service(&vcpu->apic) ||
+           violate(violation, "EOI-18", "vcpu %u: an offer without an interrupt in service", vcpu->id);
+}
+
+/* Where no interrupt was in service and nothing was offered, neither can have gone wrong. */
+static bool concerned(const struct vcpu_seen *seen, const struct vcpu *vcpu)
+{
+    return seen->in_service || seen->offered || seen->offers || seen->withdrawals || vcpu->eoi.pending;
 }
 
 /* INIT ends everything that was in service; the boot CPU's shows by its spurious vector register only. */
@@ -271,13 +309,13 @@ bool invariants_events(struct invariants *inv, const struct action *action, cons
     if (action->op == OP_ON_INTERRUPT)
         inv->vcpus[action->vcpu % PROGRAM_VCPUS_MAX].handler_ends =
             invariants_operand(inv, &action->args[1]) & ON_INTERRUPT_EOI;
-    if (!op_info(action->op)->host && action->vcpu < vcpus(inv) &&
+    if (!op_info(action->op)->host && action->vcpu < inv->vcpu_count &&
         !check_ipi(inv, action, outcome, violation))
         return false;
-    for (unsigned i = 0; i < vcpus(inv); i++) {
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
         const struct vcpu *vcpu = &inv->vm->vcpus[i];
 
-        if (services_nothing(inv, i))
+        if (!concerned(&inv->vcpus[i], vcpu) || services_nothing(inv, i))
             continue;
         if (!check_offer(vcpu, violation))
             return false;

@@ -20,8 +20,9 @@ static inline bool invariants_had_init(const struct invariants *inv, unsigned vc
 
     return inv->vcpus[vcpu_id].init_pending || vcpu->mp_state == MP_WAIT_SIPI || vcpu->apic.init_pending;
 }
-/* invariants_stores.c: before the action; every host store since. */
-void invariants_stores_before(struct invariants *inv);
+/* invariants.c: of the MSRs that a vCPU sees, those of the VM included. */
+void invariants_read_values(const struct vcpu *vcpu, uint64_t values[PV_VALUES]);
+/* invariants_stores.c: every host store since the last call. */
 bool invariants_stores(struct invariants *inv, const struct action *action, struct violation *violation);
 /* invariants_events.c: before the action; each host store in order; after it. */
 void invariants_events_before(struct invariants *inv, const struct action *action);

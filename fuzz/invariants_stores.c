@@ -30,18 +30,18 @@ static uint32_t le32(const uint8_t *bytes)
     return value;
 }
 
-/* Where the host may write for this vCPU now, by the MSR values alone. */
-static uint64_t record_gpa(const struct invariants *inv, const struct vcpu *vcpu, enum area_kind kind)
+/* Where the host may write for a vCPU, by the values of its MSRs alone. */
+static uint64_t record_gpa(enum area_kind kind, const uint64_t values[PV_VALUES], uint64_t clock_gpa)
 {
     switch (kind) {
     case AREA_CLOCK:
-        return inv->vcpus[vcpu->id].clock_gpa;
+        return clock_gpa;
     case AREA_STEAL:
-        return vcpu->steal.msr & 1 ? vcpu->steal.msr & ~63ull : GPA_NOWHERE;
+        return values[PV_STEAL] & 1 ? values[PV_STEAL] & ~63ull : GPA_NOWHERE;
     case AREA_ASYNC_PF:
-        return (vcpu->apf.en_msr & 9) == 9 ? vcpu->apf.en_msr & ~63ull : GPA_NOWHERE;
+        return (values[PV_APF] & 9) == 9 ? values[PV_APF] & ~63ull : GPA_NOWHERE;
     case AREA_PV_EOI:
-        return vcpu->eoi.msr & 1 ? vcpu->eoi.msr & ~1ull : GPA_NOWHERE;
+        return values[PV_EOI] & 1 ? values[PV_EOI] & ~1ull : GPA_NOWHERE;
     default:
         return GPA_NOWHERE;
     }
@@ -78,21 +78,17 @@ static bool inside(const struct trace_entry *entry, uint64_t start)
 static bool store_allowed(const struct invariants *inv, const struct action *action,
                           const struct trace_entry *entry)
 {
+    const struct vcpu_seen *seen;
+    uint64_t now[PV_VALUES];
+
     if (entry->kind == AREA_WALL_CLOCK || entry->kind == AREA_CLOCK_PAIRING || entry->kind == AREA_HYPERV)
         return inside(entry, action_gpa(inv, action, entry->kind));
-    if (entry->kind >= AREA_KINDS || entry->vcpu_id >= inv->vm->config.vcpus ||
-        entry->vcpu_id >= PROGRAM_VCPUS_MAX)
+    if (entry->kind >= AREA_KINDS || entry->vcpu_id >= inv->vcpu_count)
         return false;
-    return inside(entry, record_gpa(inv, &inv->vm->vcpus[entry->vcpu_id], entry->kind)) ||
-           inside(entry, inv->vcpus[entry->vcpu_id].record_before[entry->kind]);
-}
-
-void invariants_stores_before(struct invariants *inv)
-{
-    inv->old_before = inv->vm->clock.old_in_use;
-    for (unsigned i = 0; i < inv->vm->config.vcpus && i < PROGRAM_VCPUS_MAX; i++)
-        for (unsigned kind = 0; kind < AREA_WALL_CLOCK; kind++)
-            inv->vcpus[i].record_before[kind] = record_gpa(inv, &inv->vm->vcpus[i], (enum area_kind)kind);
+    seen = &inv->vcpus[entry->vcpu_id];
+    invariants_read_values(&inv->vm->vcpus[entry->vcpu_id], now);
+    return inside(entry, record_gpa(entry->kind, now, seen->clock_gpa)) ||
+           inside(entry, record_gpa(entry->kind, seen->values, seen->clock_gpa_before));
 }
 
 static struct record_seen *record_of(struct invariants *inv, const struct trace_entry *entry)
@@ -204,13 +200,15 @@ static bool check_store(struct invariants *inv, const struct action *action, con
 /* CLK-4 as Linux 6.12 has it: a page-crossing address is refused and an active clock keeps the old one. */
 static void follow_clock_address(struct invariants *inv)
 {
-    for (unsigned i = 0; i < inv->vm->config.vcpus && i < PROGRAM_VCPUS_MAX; i++) {
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
+        struct vcpu_seen *seen = &inv->vcpus[i];
         uint64_t msr = inv->vm->vcpus[i].clock.msr;
 
+        seen->clock_gpa_before = seen->clock_gpa;
         if (!(msr & 1))
-            inv->vcpus[i].clock_gpa = GPA_NOWHERE;
+            seen->clock_gpa = GPA_NOWHERE;
         else if ((msr & 0xffe) <= 0xfe0)
-            inv->vcpus[i].clock_gpa = msr & ~1ull;
+            seen->clock_gpa = msr & ~1ull;
     }
 }
 
@@ -218,7 +216,7 @@ static bool check_at_rest(const struct invariants *inv, struct violation *violat
 {
     bool rest = inv->wall.phase == RECORD_AT_REST;
 
-    for (unsigned i = 0; i < inv->vm->config.vcpus && i < PROGRAM_VCPUS_MAX; i++)
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++)
         rest = rest && inv->vcpus[i].clock.phase == RECORD_AT_REST &&
                inv->vcpus[i].steal.phase == RECORD_AT_REST;
     return rest || violate(violation, "INV-3", "an update was left unfinished: a version stays odd");

@@ -32,10 +32,12 @@ static uint64_t read_clock(const struct vcpu_seen *seen, uint64_t tsc)
 static bool writes_tsc(const struct invariants *inv, const struct action *action,
                        const struct outcome *outcome)
 {
-    uint32_t index = (uint32_t)invariants_operand(inv, &action->args[0]);
+    uint32_t index;
 
-    return action->op == OP_WRMSR && outcome->status == OUTCOME_OK &&
-           (index == IA32_TSC || index == IA32_TSC_ADJUST);
+    if (action->op != OP_WRMSR || outcome->status != OUTCOME_OK)
+        return false;
+    index = (uint32_t)invariants_operand(inv, &action->args[0]);
+    return index == IA32_TSC || index == IA32_TSC_ADJUST;
 }
 
 void invariants_clock_begin(struct invariants *inv, const struct action *action,
@@ -67,8 +69,7 @@ bool invariants_time(struct invariants *inv, const struct action *action, const 
         return true;
     }
     /* Only a vCPU that has just been entered has its record up to date. */
-    if (op_info(action->op)->host || action->vcpu >= inv->vm->config.vcpus ||
-        action->vcpu >= PROGRAM_VCPUS_MAX ||
+    if (op_info(action->op)->host || action->vcpu >= inv->vcpu_count ||
         (outcome->status != OUTCOME_OK && outcome->status != OUTCOME_FAULT))
         return true;
     if (!(inv->vm->vcpus[action->vcpu].clock.msr & 1))

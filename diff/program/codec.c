@@ -45,6 +45,11 @@ static inline uint64_t take_le(struct reader *r, unsigned bytes)
 {
     uint64_t value = 0;
 
+    if (r->end - r->at >= 8) { /* at once, not byte by byte */
+        memcpy(&value, r->at, sizeof(value));
+        r->at += bytes;
+        return bytes < 8 ? value & ((1ull << 8 * bytes) - 1) : value;
+    }
     for (unsigned i = 0; i < bytes; i++)
         value |= (uint64_t)take_u8(r) << (8 * i);
     return value;
@@ -76,33 +81,40 @@ static inline uint64_t reduce(const struct op_info *op, enum operand_kind kind, 
     }
 }
 
-static inline struct operand take_operand(struct reader *r, const struct op_info *op, enum operand_kind kind)
+/* *arg is 0 with no base. */
+static inline void take_operand(struct reader *r, const struct op_info *op, enum operand_kind kind,
+                                struct operand *arg)
 {
     uint8_t lead = take_u8(r);
-    struct operand arg = {.base = BASE_NONE};
+    uint64_t value;
 
     if (lead & SHORT) {
         const struct symbol_table *symbols = operand_symbols(kind);
+        unsigned row = lead & SHORT_MASK;
 
-        arg.value = lead & SHORT_MASK;
+        value = row;
         if (symbols)
-            arg.value = symbols->rows[arg.value % symbols->count].value;
+            value = symbols->rows[row < symbols->count ? row : row % symbols->count].value;
     } else {
         unsigned base = lead >> BASE_SHIFT & BASE_MASK;
 
         if (base < BASE_COUNT && operand_takes_base(kind))
-            arg.base = base;
-        arg.value = take_sign_extended(r, lead & LENGTH_8 ? 8 : lead & LENGTH_MASK);
+            arg->base = base;
+        value = take_sign_extended(r, lead & LENGTH_8 ? 8 : lead & LENGTH_MASK);
     }
-    arg.value = reduce(op, kind, arg.value);
-    return arg;
+    arg->value = reduce(op, kind, value);
 }
 
 static bool take_note(struct reader *r, struct program *program)
 {
-    uint64_t len = take_operand(r, op_info(OP_NOTE), ARG_U64).value;
-    size_t left = r->end - r->at;
-    const char *line = (const char *)r->at;
+    struct operand length = {.base = BASE_NONE};
+    size_t left, len;
+    const char *line;
+
+    take_operand(r, op_info(OP_NOTE), ARG_U64, &length);
+    left = r->end - r->at;
+    len = length.value;
+    line = (const char *)r->at;
 
     if (len > left)
         len = left;
@@ -112,7 +124,6 @@ static bool take_note(struct reader *r, struct program *program)
 
 static inline bool take_action(struct reader *r, struct program *program)
 {
-    const struct operand none = {.base = BASE_NONE};
     uint8_t opcode = take_u8(r);
     const struct op_info *op;
     struct action *action;
@@ -131,19 +142,26 @@ static inline bool take_action(struct reader *r, struct program *program)
     if (op_on_vcpu(action->op)) {
         uint8_t context = take_u8(r);
         unsigned mode = context >> MODE_SHIFT & MODE_MASK;
+        unsigned vcpu = context & VCPU_MASK, vcpus = program->config.vcpus;
 
         action->mode = mode < MODE_COUNT ? mode : MODE_64;
-        action->vcpu = (context & VCPU_MASK) % program->config.vcpus;
+        action->vcpu = vcpu < vcpus ? vcpu : vcpu % vcpus;
     }
-    for (unsigned i = 0; i < PROGRAM_ARGS; i++)
-        action->args[i] = i < op->args ? take_operand(r, op, op->kinds[i]) : none;
+    for (unsigned i = 0; i < PROGRAM_ARGS; i++) {
+        struct operand *arg = &action->args[i];
+
+        arg->base = BASE_NONE;
+        arg->value = 0;
+        if (i < op->args)
+            take_operand(r, op, op->kinds[i], arg);
+    }
     return true;
 }
 
-static void take_body(struct reader *r, struct program *program)
+static void take_body(struct reader body, struct program *program)
 {
     program_clear(program);
-    while (r->at < r->end && take_action(r, program))
+    while (body.at < body.end && take_action(&body, program))
         ;
 }
 
@@ -188,7 +206,7 @@ void program_decode_total(struct program *program, const uint8_t *data, size_t l
     struct header header = take_header(&r);
 
     program->config = header_config(&header);
-    take_body(&r, program);
+    take_body(r, program);
 }
 
 static int refuse(struct program_error *error, const char *message)
@@ -215,7 +233,7 @@ int program_decode(struct program *program, const uint8_t *data, size_t len, str
     if ((header.machine & ~MACHINE_BITS) || (header.machine & IRQCHIP_MASK) > PROGRAM_IRQCHIP_NONE)
         return refuse(error, "header byte 5, machine bits, holds an unknown irqchip or bit");
     program->config = header_config(&header);
-    take_body(&r, program);
+    take_body(r, program);
     return 0;
 }
 

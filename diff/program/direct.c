@@ -17,9 +17,11 @@
 static uint64_t env_tsc(void *ctx)
 {
     const struct direct_machine *m = ctx;
+    uint64_t ms = m->now_ns / 1000000, rest_ns = m->now_ns % 1000000;
 
-    return (unsigned __int128)m->now_ns * DIRECT_TSC_KHZ / 1000000;
+    return ms * DIRECT_TSC_KHZ + rest_ns * DIRECT_TSC_KHZ / 1000000;
 }
+static_assert(DIRECT_END_NS / 1000000 < UINT64_MAX / DIRECT_TSC_KHZ, "no time overflows the TSC");
 
 static uint64_t env_now_ns(void *ctx)
 {
@@ -44,8 +46,10 @@ static uint64_t env_run_delay_ns(void *ctx, unsigned vcpu_id)
 /* Registers, time and what the shell remembers, as the probe has them before the first action. */
 static void shell_start(struct direct_machine *m)
 {
-    memset(m->vcpus, 0, sizeof(m->vcpus));
-    memset(m->window, 0, sizeof(m->window));
+    memset(m->vcpus, 0, m->config.vcpus * sizeof(m->vcpus[0]));
+    if (m->window_used)
+        memset(m->window, 0, sizeof(m->window));
+    m->window_used = false;
     for (unsigned i = 1; i < m->config.vcpus; i++)
         m->vm.vcpus[i].mp_state = MP_RUNNABLE; /* the probe has sent INIT and SIPI by now */
 }
@@ -63,12 +67,14 @@ static void program_start(struct direct_machine *m)
 
 static void set_cpuid(struct direct_machine *m)
 {
-    struct cpuid_table table;
-
+    direct_cpuid_table(&m->cpuid, &m->config);
     for (unsigned i = 0; i < m->config.vcpus; i++) {
-        direct_cpuid_table(&table, &m->config, i);
-        vcpu_set_enforce(&m->vm.vcpus[i], m->config.enforce);
-        vcpu_set_cpuid(&m->vm.vcpus[i], &table);
+        struct vcpu *vcpu = &m->vm.vcpus[i];
+
+        direct_cpuid_identity(&m->cpuid, i);
+        vcpu_set_cpuid(vcpu, &m->cpuid);
+        if (vcpu->enforce != m->config.enforce)
+            vcpu_set_enforce(vcpu, m->config.enforce);
     }
 }
 
@@ -274,8 +280,12 @@ static void wake_from_halt(struct direct_machine *m, struct vcpu *vcpu, uint8_t 
 
 static void resolve_operands(struct step *step)
 {
-    for (unsigned i = 0; i < op_info(step->action->op)->args; i++)
-        step->args[i] = step->m->bases[step->action->args[i].base] + step->action->args[i].value;
+    const struct action *action = step->action;
+    const struct direct_machine *m = step->m;
+    unsigned args = op_info(action->op)->args;
+
+    for (unsigned i = 0; i < args; i++)
+        step->args[i] = m->bases[action->args[i].base] + action->args[i].value;
 }
 
 /* The access that met a missing page is made again, from the beginning of its action. */
@@ -324,9 +334,12 @@ static void settle_vcpu(struct direct_machine *m, struct vcpu *vcpu)
 /* Only the vCPU that acted can have changed what it accepts; others are told by a request. */
 static void settle_each(struct direct_machine *m, unsigned acting)
 {
-    for (unsigned i = 0; i < m->config.vcpus; i++)
-        if (!vcpu_descheduled(&m->vm.vcpus[i]) && (i == acting || m->vm.vcpus[i].requests))
-            settle_vcpu(m, &m->vm.vcpus[i]);
+    for (unsigned i = 0, vcpus = m->config.vcpus; i < vcpus; i++) {
+        struct vcpu *vcpu = &m->vm.vcpus[i];
+
+        if ((vcpu->requests || i == acting) && !vcpu_descheduled(vcpu))
+            settle_vcpu(m, vcpu);
+    }
 }
 
 static void settle(struct direct_machine *m, unsigned acting)
@@ -533,27 +546,33 @@ static bool probe_settles(const struct action *action)
 
 static void leave_to_host(struct direct_machine *m, const struct action *action)
 {
-    for (unsigned i = 0; i < m->config.vcpus; i++)
-        if (probe_settles(action) || (action->vcpu && action->vcpu == i))
-            vcpu_exit(&m->vm.vcpus[i]);
+    if (!probe_settles(action)) {
+        if (action->vcpu)
+            vcpu_exit(&m->vm.vcpus[action->vcpu]);
+        return;
+    }
+    for (unsigned i = 0, vcpus = m->config.vcpus; i < vcpus; i++)
+        vcpu_exit(&m->vm.vcpus[i]);
 }
 
 /* One that waits for a page counts even while something else wakes it now and then: it cannot go on (APF-17). */
-static bool is_stuck(const struct direct_machine *m, const struct vcpu *vcpu)
+static bool is_stuck(const struct vcpu *vcpu, const struct direct_vcpu *shell)
 {
-    return sleeps(vcpu) || vcpu->hold || m->vcpus[vcpu->id].waits;
+    return vcpu->mp_state == MP_HALTED || vcpu->hold || shell->waits;
 }
 
 /* vCPU 0 runs the program: but for a timer that is due soon, nobody is left to wake it. */
 static void get_over_stuck(struct direct_machine *m)
 {
+    const struct vcpu *vcpu = &m->vm.vcpus[0];
+    const struct direct_vcpu *shell = &m->vcpus[0];
     uint64_t deadline = m->now_ns + HLT_WAIT_NS, next;
 
-    while (is_stuck(m, &m->vm.vcpus[0]) && (next = lapic_next_deadline_ns(&m->vm)) <= deadline) {
+    while (is_stuck(vcpu, shell) && (next = lapic_next_deadline_ns(&m->vm)) <= deadline) {
         advance_to(m, next > m->now_ns ? next : m->now_ns + 1);
         settle(m, 0);
     }
-    if (!is_stuck(m, &m->vm.vcpus[0]))
+    if (!is_stuck(vcpu, shell))
         return;
     m->hangs++;
     system_reset(m);
@@ -567,7 +586,9 @@ static void step_clock(const struct step *step)
 
 static bool can_act(const struct direct_machine *m, const struct vcpu *vcpu)
 {
-    return !m->paused && vcpu->mp_state == MP_RUNNABLE && !is_stuck(m, vcpu) && !m->vcpus[vcpu->id].lost;
+    const struct direct_vcpu *shell = &m->vcpus[vcpu->id];
+
+    return !m->paused && vcpu->mp_state == MP_RUNNABLE && !is_stuck(vcpu, shell) && !shell->lost;
 }
 
 /* A halt or a wait for a page that ended in the step that began it. */
@@ -600,7 +621,7 @@ static void step_guest(struct step *step)
     else
         direct_act(step);
     settle(m, action->vcpu);
-    if (action->vcpu == 0 && is_stuck(m, step->vcpu))
+    if (action->vcpu == 0 && is_stuck(step->vcpu, shell))
         get_over_stuck(m);
     take_own_wake(m, step->outcome);
     if (shell->restarted) /* by its own IPI: nobody is left to report */
@@ -610,7 +631,7 @@ static void step_guest(struct step *step)
 
 void direct_machine_step(struct direct_machine *m, const struct action *action, struct outcome *outcome)
 {
-    struct step step = {.m = m, .action = action, .outcome = outcome};
+    struct step step; /* its operands come in step_guest() */
 
     *outcome = (struct outcome){.status = OUTCOME_NONE};
     m->index++;
@@ -624,7 +645,10 @@ void direct_machine_step(struct direct_machine *m, const struct action *action, 
     } else if (action->vcpu >= m->config.vcpus) {
         outcome->status = OUTCOME_UNSUPPORTED;
     } else {
+        step.m = m;
         step.vcpu = &m->vm.vcpus[action->vcpu];
+        step.action = action;
+        step.outcome = outcome;
         step_guest(&step);
     }
 }

@@ -54,6 +54,8 @@ struct direct_machine {
         reshaped; /* slots, dirty logs or CPUID are no longer what the configuration says: renew builds anew */
     struct kvmclock_device clock_device; /* QEMU's: what stop, cont and migration do to the clock */
     struct direct_vcpu vcpus[PROGRAM_VCPUS_MAX];
+    struct cpuid_table cpuid;            /* as the vCPU that was configured last has it */
+    bool window_used;                    /* some entry of window is not 0 */
     uint32_t window[PROBE_WINDOW_PAGES]; /* page table entries that OP_MAP made */
     unsigned wake_count;                 /* actions of earlier steps that ended in the last one */
     struct direct_wake wakes[PROGRAM_VCPUS_MAX];

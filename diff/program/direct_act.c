@@ -11,11 +11,11 @@
 #define BIT(reg) (1u << (reg))
 
 /* How the CPU stands in each mode when the probe has entered it. */
-static const struct {
+static const struct mode_state {
     uint16_t cs, ss; /* access rights */
     uint64_t cr0;
     uint64_t efer; /* LMA follows from paging; LME stays set in all of them */
-} mode_state[MODE_COUNT] = {
+} mode_states[MODE_COUNT] = {
 #define CODE(extra, dpl) (SEG_ACCESSED | 2 | SEG_CODE | SEG_S | SEG_P | (dpl) << 5 | (extra))
 #define DATA(dpl)        (SEG_ACCESSED | 2 | SEG_S | SEG_P | SEG_DB | SEG_G | (dpl) << 5)
 #define CR0_LONG         0x80010033 /* PG, WP, NE, ET, MP, PE */
@@ -42,17 +42,19 @@ static bool is_long(enum action_mode mode)
 
 static void enter_mode(struct step *step)
 {
+    const struct action *action = step->action;
     struct cpu_regs *regs = &step->vcpu->regs;
-    enum action_mode mode = step->action->mode;
+    bool interrupts = step->m->vcpus[action->vcpu].interrupts;
+    const struct mode_state *state = &mode_states[action->mode];
 
-    regs->seg[SREG_CS].access = mode_state[mode].cs;
+    regs->seg[SREG_CS].access = state->cs;
     regs->seg[SREG_CS].base = 0;
-    regs->seg[SREG_SS].access = mode_state[mode].ss;
-    regs->cr0 = mode_state[mode].cr0;
+    regs->seg[SREG_SS].access = state->ss;
+    regs->cr0 = state->cr0;
     regs->cr4 = CR4_PAE;
-    regs->efer = (regs->efer & ~(EFER_LME | EFER_LMA)) | mode_state[mode].efer;
-    regs->rip = PROBE_PADS + 64 * step->action->vcpu;
-    regs->rflags = 2 | (step->m->vcpus[step->action->vcpu].interrupts ? RFLAGS_IF : 0);
+    regs->efer = (regs->efer & ~(EFER_LME | EFER_LMA)) | state->efer;
+    regs->rip = PROBE_PADS + 64 * action->vcpu;
+    regs->rflags = 2 | (interrupts ? RFLAGS_IF : 0);
     regs->shadow = false;
 }
 
@@ -63,65 +65,89 @@ static void leave_mode(struct step *step)
 
     if (regs->cr0 & CR0_PG)
         return;
-    regs->cr0 = mode_state[MODE_64].cr0;
+    regs->cr0 = mode_states[MODE_64].cr0;
     apf_paging_changed(step->vcpu);
 }
 
 /* A value of its own in every register, in both halves, so that a stray write shows: the probe's values. */
-static const uint64_t pattern[GPRS] = {
-#define VALUE(i) 0x5a00010000a50100 + (i)*0x0000010100010001
-    VALUE(0), VALUE(1), VALUE(2),  VALUE(3),  VALUE(4),  VALUE(5),  VALUE(6),  VALUE(7),
-    VALUE(8), VALUE(9), VALUE(10), VALUE(11), VALUE(12), VALUE(13), VALUE(14), VALUE(15),
-};
+static inline uint64_t pattern(unsigned reg)
+{
+    return 0x5a00010000a50100 + reg * 0x0000010100010001;
+}
 
-/* Which register takes each operand, and which ones the instruction may write: in 64-bit terms. */
+/* Which registers take the operands, and which ones the instruction may write: in 64-bit terms. */
 struct frame {
+    unsigned count; /* of operands */
     uint8_t operands[PROGRAM_ARGS];
     uint16_t writes;
 };
-#define UNUSED GPRS
 
-/* *before becomes a copy. */
-static void load_registers(struct step *step, const struct frame *frame, uint64_t before[GPRS])
+/* Outside of long mode there is no way to load or see the upper halves. */
+static uint64_t register_width(const struct step *step)
 {
-    uint64_t *gpr = step->vcpu->regs.gpr;
-    /* Outside of long mode there is no way to load or see the upper halves. */
-    uint64_t width = is_long(step->action->mode) ? ~0ull : UINT32_MAX;
-
-    for (unsigned i = 0; i < GPRS; i++)
-        gpr[i] = before[i] = pattern[i] & width;
-    for (unsigned i = 0; i < op_info(step->action->op)->args; i++)
-        if (frame->operands[i] < GPRS)
-            gpr[frame->operands[i]] = before[frame->operands[i]] = step->args[i] & width;
-    if (step->action->op == OP_WRMSR)
-        gpr[RDX] = before[RDX] = step->args[1] >> 32;
+    return is_long(step->action->mode) ? ~0ull : UINT32_MAX;
 }
 
-/* before becomes what the registers should be now: whatever else differs has changed against the rules. */
-static void report_registers(struct step *step, const struct frame *frame, uint64_t before[GPRS], bool done)
+static void load_registers(struct step *step, const struct frame *frame)
+{
+    struct cpu_regs *regs = &step->vcpu->regs;
+    uint64_t width = register_width(step);
+
+    for (unsigned i = 0; i < GPRS; i++)
+        regs->gpr[i] = pattern(i) & width;
+    for (unsigned i = 0; i < frame->count; i++)
+        regs->gpr[frame->operands[i]] = step->args[i] & width;
+}
+
+/* Bits of the registers that do not hold the pattern. Mostly there is none, and that is soon seen. */
+static uint32_t strays(const struct cpu_regs *regs, uint64_t width)
+{
+    uint64_t differences = 0;
+    uint32_t found = 0;
+
+    for (unsigned i = 0; i < GPRS; i++)
+        differences |= regs->gpr[i] ^ (pattern(i) & width);
+    for (unsigned i = 0; differences && i < GPRS; i++)
+        found |= (uint32_t)(regs->gpr[i] != (pattern(i) & width)) << i;
+    return found;
+}
+
+/* What the instruction may write goes to the outcome, an operand must be as it was loaded; with the pattern in their place
+ * again, whatever differs has changed against the rules. */
+static void report_registers(struct step *step, const struct frame *frame, bool done)
 {
     static const uint8_t order[4] = {RAX, RBX, RCX, RDX};
-    const uint64_t *gpr = step->vcpu->regs.gpr;
+    struct cpu_regs *regs = &step->vcpu->regs;
+    unsigned writes = done ? frame->writes : 0;
+    uint64_t width = register_width(step);
     uint32_t changed = 0;
 
-    for (unsigned i = 0; done && i < 4; i++)
-        if (frame->writes & BIT(order[i]))
-            step->outcome->regs[i] = before[order[i]] = gpr[order[i]];
-    for (unsigned i = 0; i < GPRS; i++)
-        changed |= (uint32_t)(gpr[i] != before[i]) << i;
-    step->outcome->changed = changed;
+    for (unsigned i = 0; i < frame->count; i++) {
+        unsigned reg = frame->operands[i];
+
+        if (writes & BIT(reg))
+            continue;
+        changed |= (uint32_t)(regs->gpr[reg] != (step->args[i] & width)) << reg;
+        regs->gpr[reg] = pattern(reg) & width;
+    }
+    for (unsigned i = 0; writes && i < 4; i++) {
+        if (!(writes & BIT(order[i])))
+            continue;
+        step->outcome->regs[i] = regs->gpr[order[i]];
+        regs->gpr[order[i]] = pattern(order[i]) & width;
+    }
+    step->outcome->changed = changed | strays(regs, width);
 }
 
 /* Instructions that exit to the VMM with all their registers. MSRs outside of ring 0 fault there, too (GEN-1). */
 static struct trap intercepted(struct step *step, const struct frame *frame,
                                struct trap (*call)(struct step *step))
 {
-    uint64_t before[GPRS];
     struct trap trap;
 
-    load_registers(step, frame, before);
+    load_registers(step, frame);
     trap = call(step);
-    report_registers(step, frame, before, !trapped(trap));
+    report_registers(step, frame, !trapped(trap));
     return trap;
 }
 
@@ -140,6 +166,12 @@ static struct trap call_wrmsr(struct step *step)
     return intercept_wrmsr(step->vcpu);
 }
 
+static void put_instruction(uint8_t code[3], enum hc_insn insn)
+{
+    for (unsigned i = 0; i < 3; i++)
+        code[i] = hypercall_bytes[insn][i];
+}
+
 /* HC-10: the foreign form is rewritten in guest memory and runs again, natively. */
 static struct trap call_hypercall(struct step *step)
 {
@@ -148,40 +180,42 @@ static struct trap call_hypercall(struct step *step)
     uint8_t *code = gpa_host(&vm->memory, step->vcpu->regs.rip, 3, true);
     struct trap trap = NO_TRAP;
 
-    memcpy(code, hypercall_bytes[insn], 3);
+    put_instruction(code, insn);
     if (intercept_hypercall(step->vcpu, insn, &trap) == HC_REWRITE) {
-        memcpy(code, hypercall_bytes[vm->config.native], 3);
+        put_instruction(code, vm->config.native);
         intercept_hypercall(step->vcpu, vm->config.native, &trap);
     }
-    memcpy(step->outcome->data, code, 3);
+    for (unsigned i = 0; i < 3; i++)
+        step->outcome->data[i] = code[i];
     step->outcome->data_len = 3;
     return trap;
 }
 
 static struct trap act_cpuid(struct step *step)
 {
-    static const struct frame frame = {{RAX, RCX}, BIT(RAX) | BIT(RBX) | BIT(RCX) | BIT(RDX)};
+    static const struct frame frame = {2, {RAX, RCX}, BIT(RAX) | BIT(RBX) | BIT(RCX) | BIT(RDX)};
 
     return intercepted(step, &frame, call_cpuid);
 }
 
 static struct trap act_rdmsr(struct step *step)
 {
-    static const struct frame frame = {{RCX}, BIT(RAX) | BIT(RDX)};
+    static const struct frame frame = {1, {RCX}, BIT(RAX) | BIT(RDX)};
 
     return intercepted(step, &frame, call_rdmsr);
 }
 
 static struct trap act_wrmsr(struct step *step)
 {
-    static const struct frame frame = {{RCX, RAX}, 0};
+    static const struct frame frame = {3, {RCX, RAX, RDX}, 0};
 
+    step->args[2] = step->args[1] >> 32;
     return intercepted(step, &frame, call_wrmsr);
 }
 
 static struct trap act_hypercall(struct step *step)
 {
-    static const struct frame frame = {{RAX, RBX, RCX, RDX, RSI}, BIT(RAX)};
+    static const struct frame frame = {5, {RAX, RBX, RCX, RDX, RSI}, BIT(RAX)};
 
     return intercepted(step, &frame, call_hypercall);
 }
@@ -425,10 +459,12 @@ static struct trap act_map(struct step *step)
 {
     uint64_t page = (step->args[0] - PROBE_WINDOW) / GPA_PAGE_SIZE;
 
-    if (page < PROBE_WINDOW_PAGES)
-        step->m->window[page] = step->args[1] & PROBE_PTE_BITS;
-    else
+    if (page >= PROBE_WINDOW_PAGES) {
         step->outcome->status = OUTCOME_UNSUPPORTED;
+        return NO_TRAP;
+    }
+    step->m->window[page] = step->args[1] & PROBE_PTE_BITS;
+    step->m->window_used = true;
     return NO_TRAP;
 }
 

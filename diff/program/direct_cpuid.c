@@ -9,6 +9,7 @@
 static const struct cpuid_regs intel = {0xd, 0x756e6547, 0x6c65746e, 0x49656e69};
 static const struct cpuid_regs amd = {0xd, 0x68747541, 0x444d4163, 0x69746e65};
 
+#define VERSION 1 /* place of leaf 1 in the table: behind leaf 0, which is added by itself */
 static const struct cpuid_entry basic[] = {
     /* leaf, subleaf, flags, eax, ebx, ecx, edx */
     {0x1, 0, 0, {0x00000f61, 0x00000800, 0x80202001, 0x078bfbfd}}, /* hypervisor, x2APIC, CX16; FPU to SSE2 */
@@ -40,7 +41,7 @@ static void add(struct cpuid_table *table, uint32_t leaf, struct cpuid_regs regs
     table->entries[table->count++] = (struct cpuid_entry){.leaf = leaf, .regs = regs};
 }
 
-void direct_cpuid_table(struct cpuid_table *table, const struct program_config *config, unsigned vcpu_id)
+void direct_cpuid_table(struct cpuid_table *table, const struct program_config *config)
 {
     uint32_t base = KVM_CPUID_SIGNATURE + (config->hyperv ? KVM_BASE_STEP : 0);
 
@@ -48,9 +49,16 @@ void direct_cpuid_table(struct cpuid_table *table, const struct program_config *
     add(table, 0, config->vmcall_native ? intel : amd);
     memcpy(&table->entries[table->count], basic, sizeof(basic));
     table->count += sizeof(basic) / sizeof(basic[0]);
-    table->entries[1].regs.ebx |= config->vcpus << 16 | vcpu_id << 24;
+    table->entries[VERSION].regs.ebx |= config->vcpus << 16;
     for (unsigned i = 0; config->hyperv && i < sizeof(hyperv) / sizeof(hyperv[0]); i++)
         table->entries[table->count++] = hyperv[i];
     add(table, base, (struct cpuid_regs){base | 1, KVM_SIGNATURE_EBX, KVM_SIGNATURE_ECX, KVM_SIGNATURE_EDX});
     add(table, base | 1, (struct cpuid_regs){.eax = config->features, .edx = config->hints});
+}
+
+void direct_cpuid_identity(struct cpuid_table *table, unsigned vcpu_id)
+{
+    uint32_t *ebx = &table->entries[VERSION].regs.ebx;
+
+    *ebx = (*ebx & 0x00ffffff) | vcpu_id << 24;
 }

@@ -41,7 +41,8 @@ void direct_wait(struct step *step);
 /* HLT with nothing to wake it now: halts, or resets the machine if nothing ever could. */
 void direct_halt(struct step *step);
 
-/* KVM leaves from the program's header over a small CPU. */
-void direct_cpuid_table(struct cpuid_table *table, const struct program_config *config, unsigned vcpu_id);
+/* KVM leaves from the program's header over a small CPU, for vCPU 0; then what tells another vCPU from it. */
+void direct_cpuid_table(struct cpuid_table *table, const struct program_config *config);
+void direct_cpuid_identity(struct cpuid_table *table, unsigned vcpu_id);
 
 #endif

@@ -23,32 +23,32 @@ void program_clear(struct program *program)
     program->notes_size = 0;
 }
 
-/* Room for `more` elements behind `used`; the array doubles, so that adding is cheap. */
-static bool reserve(void **array, uint32_t *capacity, size_t used, size_t more, size_t size)
+/* Room for `wanted` elements in all; the array doubles, so that adding is cheap. NULL: no memory, the old array stays. */
+static void *grow(void *array, uint32_t *capacity, size_t wanted, size_t size)
 {
-    size_t wanted = used + more, room = *capacity ? *capacity : 64;
+    size_t room = *capacity ? *capacity : 64;
     void *grown;
 
-    if (wanted <= *capacity)
-        return true;
     while (room < wanted)
         room *= 2;
-    grown = realloc(*array, room * size);
-    if (!grown)
-        return false;
-    *array = grown;
-    *capacity = room;
-    return true;
+    grown = realloc(array, room * size);
+    if (grown)
+        *capacity = room;
+    return grown;
 }
 
 struct action *program_append(struct program *program)
 {
-    void *actions = program->actions;
-
-    if (program->count >= PROGRAM_ACTIONS_MAX ||
-        !reserve(&actions, &program->capacity, program->count, 1, sizeof(struct action)))
+    if (program->count >= PROGRAM_ACTIONS_MAX)
         return NULL;
-    program->actions = actions;
+    if (program->count == program->capacity) {
+        struct action *grown =
+            grow(program->actions, &program->capacity, program->count + 1, sizeof(struct action));
+
+        if (!grown)
+            return NULL;
+        program->actions = grown;
+    }
     return &program->actions[program->count++];
 }
 
@@ -71,16 +71,18 @@ bool program_add_note(struct program *program, const char *line, size_t len)
 {
     bool closing = len > 1 && line[0] == ' ' && line[1] == '#' && action_before(program);
     struct action note = {.op = OP_NOTE, .note = program->notes_size};
-    void *notes = program->notes;
     char *out;
 
     while (len && !isgraph((unsigned char)line[len - 1]) && !((unsigned char)line[len - 1] & 0x80))
         len--;
     if (len > PROGRAM_NOTE_MAX)
         len = PROGRAM_NOTE_MAX;
-    if (!reserve(&notes, &program->notes_capacity, program->notes_size, len + 1, 1))
-        return false;
-    program->notes = notes;
+    if (program->notes_size + len + 1 > program->notes_capacity) {
+        out = grow(program->notes, &program->notes_capacity, program->notes_size + len + 1, 1);
+        if (!out)
+            return false;
+        program->notes = out;
+    }
     out = program->notes + program->notes_size;
     for (size_t i = 0; i < len; i++)
         out[i] = (unsigned char)line[i] & 0x80 ? '?' : isgraph((unsigned char)line[i]) ? line[i] : ' ';

@@ -82,22 +82,19 @@ static uint32_t cpuid_reg(const struct cpuid_regs *regs, enum cpuid_reg reg)
 /* By the 12 letters of leaf 0: EBX, EDX, ECX. */
 static uint32_t vendor_cap(const struct cpuid_entry *basic)
 {
+#define LETTERS(a, b, c, d) ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
     static const struct {
-        char name[13];
-        uint32_t cap;
-    } vendors[] = {{"AuthenticAMD", CAP_AMD},
-                   {"AMDisbetter!", CAP_AMD},
-                   {"HygonGenuine", CAP_AMD},
-                   {"GenuineIntel", CAP_INTEL}};
-    uint32_t words[3];
+        uint32_t ebx, edx, ecx, cap;
+    } vendors[] = {
+        {LETTERS('G', 'e', 'n', 'u'), LETTERS('i', 'n', 'e', 'I'), LETTERS('n', 't', 'e', 'l'), CAP_INTEL},
+        {LETTERS('A', 'u', 't', 'h'), LETTERS('e', 'n', 't', 'i'), LETTERS('c', 'A', 'M', 'D'), CAP_AMD},
+        {LETTERS('A', 'M', 'D', 'i'), LETTERS('s', 'b', 'e', 't'), LETTERS('t', 'e', 'r', '!'), CAP_AMD},
+        {LETTERS('H', 'y', 'g', 'o'), LETTERS('n', 'G', 'e', 'n'), LETTERS('u', 'i', 'n', 'e'), CAP_AMD},
+    };
 
-    if (!basic)
-        return 0;
-    words[0] = basic->regs.ebx;
-    words[1] = basic->regs.edx;
-    words[2] = basic->regs.ecx;
-    for (size_t i = 0; i < sizeof(vendors) / sizeof(vendors[0]); i++)
-        if (!memcmp(words, vendors[i].name, sizeof(words)))
+    for (size_t i = 0; basic && i < sizeof(vendors) / sizeof(vendors[0]); i++)
+        if (basic->regs.ebx == vendors[i].ebx && basic->regs.edx == vendors[i].edx &&
+            basic->regs.ecx == vendors[i].ecx)
             return vendors[i].cap;
     return 0;
 }
@@ -124,10 +121,12 @@ void vcpu_refresh_caps(struct vcpu *vcpu)
  * first table keeps the bit. (Its later refreshes, at CR4 or XCR0 writes, are not modelled.) */
 static void hide_unhalt(const struct vcpu *vcpu, struct cpuid_table *table)
 {
-    bool knows_base = vcpu->vm->config.version != KVM_6_1;
-    uint32_t base = knows_base ? find_pv_base(table) : vcpu->pv_base;
+    uint32_t base;
 
-    if (!vcpu->vm->config.hlt_in_guest || !base)
+    if (!vcpu->vm->config.hlt_in_guest)
+        return;
+    base = vcpu->vm->config.version == KVM_6_1 ? vcpu->pv_base : find_pv_base(table);
+    if (!base)
         return;
     for (uint32_t i = 0; i < table->count; i++)
         if (table->entries[i].leaf == (base | KVM_CPUID_FEATURES))
