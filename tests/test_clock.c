@@ -140,12 +140,15 @@ Test(clock, CLK_4_the_last_place_in_a_page_works)
 
 Test(clock, CLK_4_a_crossing_address_writes_nothing_on_6_12)
 {
+    static const uint64_t crossing[] = {0x2fe2, 0x2ff0, 0x2ffe};
     FAKE_VM(f);
     fake_vm_init(&f);
-    cr_assert(eq(int, guest_wrmsr(&f, NEW, 0x2ff1), MSR_OK));
-    cr_assert(eq(u64, guest_rdmsr(&f, NEW), 0x2ff1));
-    cr_assert(eq(u64, f.vm.trace.total, 0));
-    cr_assert(eq(int, vcpu_kvmclock_ctrl(f.vcpu), -EINVAL));
+    for (size_t i = 0; i < sizeof(crossing) / sizeof(crossing[0]); i++) {
+        cr_assert(eq(int, guest_wrmsr(&f, NEW, crossing[i] | 1), MSR_OK));
+        cr_assert(eq(u64, guest_rdmsr(&f, NEW), crossing[i] | 1));
+        cr_assert(eq(u64, f.vm.trace.total, 0));
+        cr_assert(eq(int, vcpu_kvmclock_ctrl(f.vcpu), -EINVAL));
+    }
 }
 
 Test(clock, CLK_4_a_crossing_address_keeps_an_active_clock_where_it_was)
@@ -284,6 +287,15 @@ Test(clock, CLK_10_only_stopped_survives_in_the_flags)
     cr_assert(eq(u8, clock_record(&f, 0x2000).flags, PVCLOCK_TSC_STABLE_BIT | PVCLOCK_GUEST_STOPPED));
 }
 
+Test(clock, CLK_10_a_stable_bit_that_no_longer_holds_goes)
+{
+    FAKE_VM(f);
+    fake_vm_create(&f, &fake_config, false);
+    ram_fill(&f, 0x2000 + offsetof(struct pvclock_vcpu_time_info, flags), PVCLOCK_TSC_STABLE_BIT, 1);
+    guest_wrmsr(&f, NEW, 0x2001);
+    cr_assert(eq(u8, clock_record(&f, 0x2000).flags, 0));
+}
+
 Test(clock, CLK_11_factors_are_those_of_the_host_rate)
 {
     FAKE_VM(f);
@@ -292,6 +304,19 @@ Test(clock, CLK_11_factors_are_those_of_the_host_rate)
     cr_assert(eq(u64,
                  clock_khz(clock_record(&f, 0x2000).tsc_to_system_mul, clock_record(&f, 0x2000).tsc_shift),
                  FAKE_KHZ));
+}
+
+Test(clock, CLK_11_another_rate_gives_other_factors)
+{
+    FAKE_VM(f);
+    struct pvclock_vcpu_time_info r;
+    fake_vm_init(&f);
+    guest_wrmsr(&f, NEW, 0x2001);
+    f.vm.env.tsc_khz = 1000000;
+    guest_wrmsr(&f, NEW, 0x2001);
+    r = clock_record(&f, 0x2000);
+    cr_assert(eq(u32, r.tsc_to_system_mul, 0x80000000));
+    cr_assert(eq(int, r.tsc_shift, 1));
 }
 
 Test(clock, CLK_12_with_master_clock_the_times_stay_until_the_next_snapshot)
@@ -332,6 +357,20 @@ Test(clock, CLK_13_the_clock_is_0_when_the_machine_starts)
     cr_assert(eq(u64, clock_read(&r, vcpu_tsc(f.vcpu)), 123456));
 }
 
+Test(clock, CLK_13_a_new_snapshot_does_not_start_it_again)
+{
+    FAKE_VM(f);
+    struct pvclock_vcpu_time_info r;
+    fake_vm_init(&f);
+    guest_wrmsr(&f, NEW, 0x2001);
+    fake_advance(&f, 123456);
+    vm_clock_update_master(&f.vm);
+    vcpu_enter(f.vcpu);
+    r = clock_record(&f, 0x2000);
+    cr_assert(eq(u64, r.system_time, 123456));
+    cr_assert(eq(u64, clock_read(&r, vcpu_tsc(f.vcpu)), 123456));
+}
+
 Test(clock, CLK_14_one_write_updates_every_vcpu_100_ms_later)
 {
     FAKE_VM(f);
@@ -346,6 +385,41 @@ Test(clock, CLK_14_one_write_updates_every_vcpu_100_ms_later)
     fake_advance(&f, 1);
     vcpu_enter(f.vcpu);
     cr_assert(eq(u32, ram_u32(&f, 0x2000), 6));
+}
+
+Test(clock, CLK_14_an_update_on_its_way_is_not_put_off_by_another_write)
+{
+    FAKE_VM(f);
+    fake_vm_init_smp(&f, 2);
+    guest_wrmsr(&f, NEW, 0x2001);
+    fake_advance(&f, CLOCK_GLOBAL_DELAY_NS - 1);
+    guest_wrmsr_on(&f.vm.vcpus[1], NEW, 0x3001);
+    fake_advance(&f, 1);
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 4));
+    fake_advance(&f, CLOCK_GLOBAL_DELAY_NS); /* that one served both */
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 4));
+}
+
+Test(clock, CLK_14_set_clock_and_ctrl_update_at_the_next_entry)
+{
+    FAKE_VM(f);
+    fake_vm_init_smp(&f, 2);
+    guest_wrmsr(&f, NEW, 0x2001);
+    guest_wrmsr_on(&f.vm.vcpus[1], NEW, 0x3001);
+    vm_set_clock(&f.vm, &(struct clock_data){.clock = 5});
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 2));
+    vcpu_enter(f.vcpu);
+    vcpu_enter(&f.vm.vcpus[1]);
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 4));
+    cr_assert(eq(u32, ram_u32(&f, 0x3000), 4));
+    vcpu_kvmclock_ctrl(f.vcpu);
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 4));
+    vcpu_enter(f.vcpu);
+    vcpu_enter(&f.vm.vcpus[1]);
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 6));
+    cr_assert(eq(u32, ram_u32(&f, 0x3000), 4), "the ioctl is one vCPU's");
 }
 
 Test(clock, CLK_14_days_cost_one_periodic_update)
@@ -452,7 +526,7 @@ Test(clock, CLK_21_ctrl_is_refused_unless_the_clock_is_active)
     cr_assert(eq(int, vcpu_kvmclock_ctrl(f.vcpu), -EINVAL));
     guest_wrmsr(&f, NEW, HOLE | 1); /* a bad address counts as active */
     cr_assert(eq(int, vcpu_kvmclock_ctrl(f.vcpu), 0));
-    guest_wrmsr(&f, NEW, 0);
+    guest_wrmsr(&f, NEW, HOLE); /* bit 0 decides */
     cr_assert(eq(int, vcpu_kvmclock_ctrl(f.vcpu), -EINVAL));
 }
 
@@ -479,6 +553,24 @@ Test(clock, STB_2_a_backwards_host_tsc_turns_it_off)
     fake_vm_init(&f);
     f.vm.clock.backwards_tsc = true;
     vm_clock_update_master(&f.vm);
+    guest_wrmsr(&f, NEW, 0x2001);
+    cr_assert(eq(u8, clock_record(&f, 0x2000).flags, 0));
+}
+
+Test(clock, STB_2_the_old_register_on_vcpu_0_turns_it_off)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    guest_wrmsr(&f, OLD, 0x2001);
+    cr_assert(eq(u8, clock_record(&f, 0x2000).flags, 0));
+}
+
+Test(clock, STB_2_one_vcpu_of_another_tsc_generation_turns_it_off)
+{
+    FAKE_VM(f);
+    fake_vm_init_smp(&f, 2);
+    vcpu_wrmsr(&f.vm.vcpus[1], MSR_IA32_TSC, 100ull * FAKE_KHZ * 1000, ORIGIN_VMM);
+    vcpu_enter(&f.vm.vcpus[1]);
     guest_wrmsr(&f, NEW, 0x2001);
     cr_assert(eq(u8, clock_record(&f, 0x2000).flags, 0));
 }
@@ -514,6 +606,9 @@ Test(clock, STB_3_zero_and_within_a_second_join)
     cr_assert(eq(i64, f.vcpu->tsc_offset, offset));
     vcpu_wrmsr(f.vcpu, MSR_IA32_TSC, 10 * FAKE_KHZ * 1000ull, ORIGIN_VMM);
     cr_assert(ne(i64, f.vcpu->tsc_offset, offset));
+    offset = f.vcpu->tsc_offset;
+    vcpu_wrmsr(f.vcpu, MSR_IA32_TSC, 9 * FAKE_KHZ * 1000ull, ORIGIN_VMM);
+    cr_assert(ne(i64, f.vcpu->tsc_offset, offset), "a whole second below is as far as one above");
 }
 
 Test(clock, STB_3_a_guest_tsc_write_does_not_change_matching)

@@ -100,7 +100,7 @@ Test(clock_judge, CLK_25_a_step_back_on_one_vcpu_is_seen)
     cr_assert(eq(int, judge_clocks(body, clocks, 2, CLOCK_MONOTONE).verdict, CLOCK_HOLDS));
 }
 
-Test(clock_judge, decision_21_a_step_back_from_vcpu_to_vcpu_is_seen_while_stable)
+Test(clock_judge, CLK_25_and_STB_2_a_step_back_from_vcpu_to_vcpu_is_seen_while_stable) /* decision 21 */
 {
     struct fixture_clock clocks[] = {
         {.count = 5, .span_ns = 1000, .start_ns = 1000000},

@@ -129,7 +129,7 @@ Test(cpuid_build, QMU_11_asyncpf_int_without_irqchip_aborts)
     cr_assert(eq(int, b.result, 0), "its local APICs are the kernel's");
 }
 
-Test(cpuid_build, CPU_1_and_2_what_our_vcpu_offers)
+Test(cpuid_build, CPU_1_and_2_and_MMU_1_what_our_vcpu_offers)
 {
     const struct cpuid_table *offered = &cpuid_supported_soft()->supported;
     struct cpuid_regs signature = supported_regs(offered, 0x40000000, 0),

@@ -209,6 +209,25 @@ Test(enforce, ENF_5_the_vmm_is_refused_on_6_1)
     cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_KVM_SYSTEM_TIME, 0, ORIGIN_VMM), MSR_UNSUPPORTED));
 }
 
+Test(enforce, ENF_5_ignore_msrs_masks_a_closed_gate_for_the_vmm_too)
+{
+    FAKE_VM(f);
+    struct vm_config config = fake_config;
+    config.ignore_msrs = true;
+    for (int version = KVM_6_12; version <= KVM_6_1; version++) {
+        uint64_t value = 7;
+        config.version = (enum kvm_version)version;
+        fake_vm_create(&f, &config, true);
+        vcpu_set_enforce(f.vcpu, true);
+        cr_assert(eq(int, vcpu_rdmsr(f.vcpu, MSR_KVM_POLL_CONTROL, &value, ORIGIN_VMM), MSR_OK));
+        cr_assert(eq(u64, value, 0));
+        cr_assert(eq(int, vcpu_wrmsr(f.vcpu, MSR_KVM_SYSTEM_TIME, 0x2001, ORIGIN_VMM), MSR_OK));
+        vcpu_enter(f.vcpu);
+        cr_assert(eq(u64, f.vcpu->clock.msr, 0), "without effect");
+        cr_assert(eq(u64, f.vm.trace.total, 0));
+    }
+}
+
 Test(enforce, ENF_6_closing_a_gate_does_not_undo_what_is_active)
 {
     FAKE_VM(f);
@@ -238,6 +257,14 @@ Test(enforce, ENF_8_the_gate_comes_before_the_value)
     FAKE_VM(f);
     start(&f, 0);
     cr_assert(eq(int, guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 2), MSR_UNSUPPORTED));
+}
+
+Test(enforce, ENF_1_is_off_at_first)
+{
+    FAKE_VM(f);
+    fake_vm_create(&f, &fake_config, true);
+    fake_set_features(&f, 0);
+    cr_assert(open_gate(f.vcpu, MSR_KVM_STEAL_TIME));
 }
 
 Test(enforce, ENF_1_can_be_switched_off_again)
@@ -289,6 +316,34 @@ Test(enforce, CPU_4_eax_of_the_signature_is_not_checked)
             table.entries[i].regs.eax = 0;
     vcpu_set_cpuid(f.vcpu, &table);
     cr_assert(eq(u32, f.vcpu->pv_features, 0x21));
+}
+
+Test(enforce, CPU_5_each_table_sets_the_word_of_its_vcpu)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    fake_vm_init_smp(&f, 2);
+    for (uint32_t word = 1; word; word <<= 1) {
+        fake_cpuid(&table, KVM_CPUID_SIGNATURE, word);
+        table.entries[4].regs.eax = 0x40000010; /* the signature's: how far the leaves go */
+        vcpu_set_enforce(f.vcpu, word > 0x10);  /* before or after */
+        cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), 0));
+        cr_assert(eq(u32, f.vcpu->pv_features, word));
+        cr_assert(eq(u32, f.vm.vcpus[1].pv_features, ALL_FEATURES));
+    }
+}
+
+Test(enforce, CPU_6_a_signature_without_the_leaf_leaves_the_word_too)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    fake_vm_create(&f, &fake_config, true);
+    fake_set_features(&f, 1u << KVM_FEATURE_STEAL_TIME);
+    fake_cpuid(&table, 0, 0);
+    cpuid_put(&table, KVM_CPUID_SIGNATURE, 0x40000001, KVM_SIGNATURE_EBX, KVM_SIGNATURE_ECX,
+              KVM_SIGNATURE_EDX);
+    cr_assert(eq(int, vcpu_set_cpuid(f.vcpu, &table), 0));
+    cr_assert(eq(u32, f.vcpu->pv_features, 1u << KVM_FEATURE_STEAL_TIME));
 }
 
 Test(enforce, CPU_6_without_the_leaf_the_cached_word_stays) /* KB-25, as every kernel up to 6.12 behaves */
@@ -377,6 +432,8 @@ Test(enforce, K19_without_the_leaves_a_probe_reads_the_last_basic_leaf)
     }
 RANGE_ROW(beyond_the_signature_gives_the_last_basic_leaf, 0x40000001, 0x40000002, 0, 7)
 RANGE_ROW(inside_the_signature_gives_zero, 0x40000010, 0x40000002, 0, 0)
+RANGE_ROW(the_last_of_the_signature_gives_zero, 0x40000010, 0x40000010, 0, 0)
+RANGE_ROW(a_class_is_256_leaves, 0x40000200, 0x40000100, 0, 7)
 RANGE_ROW(another_class_gives_the_last_basic_leaf, 0x40000001, 0x40000100, 0, 7)
 RANGE_ROW(a_basic_leaf_beyond_the_last, 0x40000001, 0x0fffffff, 0, 7)
 RANGE_ROW(a_basic_leaf_in_range_without_entry, 0x40000001, 3, 0, 0)
@@ -395,6 +452,24 @@ Test(enforce, CPU_10_amd_gives_zero)
     vcpu_set_cpuid(f.vcpu, &table);
     cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 0x40000002, 0).eax, 0));
     cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 0x80000100, 0).eax, 0));
+}
+
+Test(enforce, CPU_10_the_last_basic_leaf_is_asked_with_the_same_index)
+{
+    FAKE_VM(f);
+    struct cpuid_table table;
+    fake_vm_create(&f, &fake_config, true);
+    fake_cpuid(&table, KVM_CPUID_SIGNATURE, 0);
+    for (uint32_t i = 0; i < table.count; i++)
+        if (table.entries[i].leaf == 0xd)
+            table.entries[i].flags = CPUID_FLAG_SIGNIFICANT_INDEX;
+    cpuid_put(&table, 0xd, 0xd1, 0, 0, 0);
+    table.entries[table.count - 1].subleaf = 1;
+    table.entries[table.count - 1].flags = CPUID_FLAG_SIGNIFICANT_INDEX;
+    vcpu_set_cpuid(f.vcpu, &table);
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 0x40000002, 0).eax, 7));
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 0x40000002, 1).eax, 0xd1));
+    cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 0x40000002, 2).eax, 0));
 }
 
 Test(enforce, CPU_10_no_leaf_0_gives_zero)

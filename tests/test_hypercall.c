@@ -42,6 +42,7 @@ MODE_ROW(HC_5_cpl_2, true, true, 2, 1, ~0ull)
 MODE_ROW(HC_5_cpl_3_unknown_number, true, true, 3, 99, ~0ull)
 MODE_ROW(HC_5_cpl_3_compatibility, true, false, 3, 1, 0xffffffff)
 MODE_ROW(HC_5_cpl_3_32_bit, false, false, 3, 1, 0xffffffff)
+MODE_ROW(MMU_1_mmu_op_at_cpl_0, true, true, 0, 2, ENOSYS_64)
 MODE_ROW(MMU_1_mmu_op_at_cpl_3, true, true, 3, 2, ~0ull)
 
 Test(hypercall, HC_4_the_cpl_is_checked_before_anything_is_done)
@@ -61,6 +62,7 @@ Test(hypercall, HC_8_memory_is_named_by_physical_address)
 {
     FAKE_VM(f);
     start(&f);
+    f.vcpu->regs.seg[SREG_DS].base = 0x10000; /* nor has a segment a say */
     cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_CLOCK_PAIRING, 0x2000, 0, 0, 0), 0));
     cr_assert(ne(u32, ram_u32(&f, 0x2000), 0));
 }
@@ -110,6 +112,35 @@ Test(hypercall, HC_1_only_rax_changes)
     cr_assert(eq(int, intercept_hypercall(f.vcpu, HC_VMCALL, &trap), HC_DONE));
     before.gpr[RAX] = ENOSYS_64;
     cr_assert(zero(int, memcmp(&before, &f.vcpu->regs, sizeof(before))));
+}
+
+/* SEND_IPI tells all four apart. */
+Test(hypercall, HC_1_number_in_rax_arguments_in_rbx_rcx_rdx_rsi)
+{
+    FAKE_VM(f);
+    struct trap trap;
+    uint64_t *gpr;
+    start_smp(&f, 4);
+    gpr = f.vcpu->regs.gpr;
+    gpr[RAX] = KVM_HC_SEND_IPI;
+    gpr[RBX] = 1; /* nobody: an id near the end */
+    gpr[RCX] = 1; /* id 1, once the window has wrapped */
+    gpr[RDX] = 0xffffffc1;
+    gpr[RSI] = 0xfd;
+    cr_assert(eq(int, intercept_hypercall(f.vcpu, HC_VMCALL, &trap), HC_DONE));
+    cr_assert(eq(u64, gpr[RAX], 1));
+    for (unsigned i = 0; i < 4; i++)
+        cr_assert(eq(int, lapic_pending(&f.vm.vcpus[i]), i == 1 ? 0xfd : -1));
+}
+
+Test(hypercall, HC_2_32_bit_code_cuts_the_arguments)
+{
+    const uint64_t high = 0xffffffff00000000;
+    FAKE_VM(f);
+    start(&f);
+    cpu_mode(f.vcpu, true, false, 0);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_CLOCK_PAIRING, high | 0x2000, high, high, high), 0));
+    cr_assert(ne(u32, ram_u32(&f, 0x2000), 0));
 }
 
 /* The other vendor's instruction. */
@@ -193,11 +224,33 @@ IPI_ROW(8_init_level_deassert, 0xf, 0, 0, 0x8500, 0)
 IPI_ROW(8_init, 0x8, 0, 0, 0x500, 1)
 IPI_ROW(8_sipi, 0x8, 0, 0, 0x610, 1)
 IPI_ROW(9_low_vector_counts, 0xf, 0, 0, 0x05, 4)
+IPI_ROW(3_level_without_assert, 0xf, 0, 0, 0x80fd, 0)
+IPI_ROW(3_assert_without_level, 0xf, 0, 0, 0x40fd, 4)
 IPI_ROW(3_ignored_bits, 0xf, 0, 0, 0xfffffffffff330fd, 4)
 IPI_ROW(6_beyond_the_table, 0xf, 0xf, 256, 0xfd, 0)
 IPI_ROW(6_high_half_wraps, 0xf, 0xf, 0xffffffc0, 0xfd, 4)
 IPI_ROW(1_min_is_32_bits, 0xf, 0, 1ull << 32, 0xfd, 4)
 IPI_ROW(6_last_id_of_the_table, ~0ull, ~0ull, 255, 0xfd, 0)
+
+Test(hypercall, IPI_2_nothing_is_sent_by_a_refused_call)
+{
+    FAKE_VM(f);
+    start_smp(&f, 2);
+    hypercall(f.vcpu, KVM_HC_SEND_IPI, 3, 0, 0, 0x8fd);
+    hypercall(f.vcpu, KVM_HC_SEND_IPI, 3, 0, 0, 0x800fd);
+    for (unsigned i = 0; i < 2; i++)
+        cr_assert(eq(int, lapic_pending(&f.vm.vcpus[i]), -1));
+}
+
+/* The delivery status, a reserved bit, a destination: what an ICR has besides. */
+Test(hypercall, IPI_3_the_vector_that_arrives_is_that_of_the_low_byte)
+{
+    FAKE_VM(f);
+    start_smp(&f, 2);
+    hypercall(f.vcpu, KVM_HC_SEND_IPI, 2, 0, 0, 0xff000000fff330fd);
+    cr_assert(eq(int, lapic_pending(&f.vm.vcpus[1]), 0xfd));
+    cr_assert(eq(int, lapic_pending(f.vcpu), -1));
+}
 
 Test(hypercall, IPI_1_window_of_32_in_32_bit_code_wraps)
 {
@@ -227,6 +280,15 @@ Test(hypercall, IPI_5_only_the_listed_get_it)
         cr_assert(eq(int, lapic_pending(&f.vm.vcpus[i]), i == 1 || i == 3 ? 0xfd : -1));
 }
 
+Test(hypercall, IPI_5_counts_who_accepted_and_not_who_was_named)
+{
+    FAKE_VM(f);
+    start_smp(&f, 4);
+    f.vm.vcpus[2].apic.svr = 0xff;
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 0xf, 0, 0, 0xfd), 3));
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 0x4, 0, 0, 0xfd), 0));
+}
+
 Test(hypercall, IPI_7_without_in_kernel_lapic)
 {
     FAKE_VM(f);
@@ -240,7 +302,7 @@ Test(hypercall, IPI_7_without_in_kernel_lapic)
               "IPI-2 comes first");
 }
 
-Test(hypercall, IPI_8_level_assert_sets_tmr_and_edge_clears_it)
+Test(hypercall, IPI_9_level_assert_sets_tmr_and_edge_clears_it)
 {
     FAKE_VM(f);
     start(&f);
@@ -288,9 +350,24 @@ Test(hypercall, IPI_4_a_changed_xapic_id_is_the_one_that_counts)
 {
     FAKE_VM(f);
     start_smp(&f, 2);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 2, 0, 0, 0xfd), 1));
     lapic_write(&f.vm.vcpus[1], APIC_ID, 9u << 24);
     cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 2, 0, 0, 0xfd), 0));
     cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 9, 0xfd), 1));
+}
+
+Test(hypercall, IPI_4_an_x2apic_is_in_the_table_by_all_32_bits)
+{
+    static const uint32_t ids[] = {0, 0x123};
+    struct vm_config config = fake_config;
+    FAKE_VM(f);
+    config.vcpus = 2;
+    config.apic_ids = ids;
+    fake_vm_create(&f, &config, true);
+    cpu_mode(f.vcpu, true, true, 0);
+    lapic_set_base(&f.vm.vcpus[1], f.vm.vcpus[1].apic.base_msr | APICBASE_EXTD);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0x123, 0x400), 1));
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0x23, 0x400), 0));
 }
 
 Test(hypercall, IPI_11_duplicate_ids_by_version)
@@ -307,6 +384,20 @@ Test(hypercall, IPI_11_duplicate_ids_by_version)
         cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0, 0xfd),
                      version == KVM_6_1 ? 1 : (uint64_t)-95));
     }
+}
+
+Test(hypercall, IPI_11_with_32_bit_ids_duplicates_do_not_matter)
+{
+    static const uint32_t ids[] = {0, 0x23, 0x123}; /* as xAPICs the last two are 0x23 */
+    struct vm_config config = fake_config;
+    FAKE_VM(f);
+    config.vcpus = 3;
+    config.apic_ids = ids;
+    fake_vm_create(&f, &config, true);
+    cpu_mode(f.vcpu, true, true, 0);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0x23, 0x400), 1));
+    cr_assert(f.vm.vcpus[1].apic.nmi_pending);
+    cr_assert(not(f.vm.vcpus[2].apic.nmi_pending));
 }
 
 Test(hypercall,
@@ -409,6 +500,53 @@ Test(hypercall, UNH_3_all_ones_is_nobody_while_the_quirk_is_in_place)
         cr_assert(not(f.vm.vcpus[i].kicked));
 }
 
+static void to_x2apic(struct fake_vm *f, unsigned first, unsigned last)
+{
+    for (unsigned i = first; i <= last; i++)
+        lapic_set_base(&f->vm.vcpus[i], f->vm.vcpus[i].apic.base_msr | APICBASE_EXTD);
+}
+
+/* Who is kicked by a1, as bits; their marks are taken away again. */
+static unsigned kicked_by(struct fake_vm *f, uint64_t a1)
+{
+    unsigned set = 0;
+
+    cr_assert(eq(u64, hypercall(f->vcpu, KVM_HC_KICK_CPU, 0, a1, 0, 0), 0));
+    for (unsigned i = 0; i < f->vm.config.vcpus; i++) {
+        set |= (unsigned)f->vm.vcpus[i].kicked << i;
+        f->vm.vcpus[i].kicked = false;
+    }
+    return set;
+}
+
+Test(hypercall, UNH_3_ff_reaches_x2apics_while_the_quirk_is_in_place)
+{
+    FAKE_VM(f);
+    start_smp(&f, 3);
+    to_x2apic(&f, 1, 2);
+    cr_assert(eq(uint, kicked_by(&f, 0xff), 7));
+    cr_assert(eq(uint, kicked_by(&f, 0xffffffff), 0));
+    cr_assert(eq(uint, kicked_by(&f, 2), 4));
+}
+
+Test(hypercall, UNH_3_with_32_bit_ids_all_ones_is_everybody_and_ff_an_id)
+{
+    static const uint32_t ids[] = {0, 0xff, 0x1ff, 0x123};
+    struct vm_config config = fake_config;
+    FAKE_VM(f);
+    config.vcpus = 4;
+    config.apic_ids = ids;
+    fake_vm_create(&f, &config, true);
+    cpu_mode(f.vcpu, true, true, 0);
+    cr_assert(eq(uint, kicked_by(&f, 0x123), 8), "in xAPIC mode it is known by its large id");
+    cr_assert(eq(uint, kicked_by(&f, 0x23), 8), "and by the small one");
+    to_x2apic(&f, 0, 3);
+    cr_assert(eq(uint, kicked_by(&f, 0x123), 8));
+    cr_assert(eq(uint, kicked_by(&f, 0x23), 0));
+    cr_assert(eq(uint, kicked_by(&f, 0xff), 2));
+    cr_assert(eq(uint, kicked_by(&f, 0xffffffff), 15));
+}
+
 Test(hypercall, UNH_4_a_halted_target_wakes_without_an_interrupt)
 {
     FAKE_VM(f);
@@ -494,6 +632,31 @@ Test(hypercall, UNH_12_without_in_kernel_lapic_no_effect)
     cr_assert(not(f.vcpu->kicked));
 }
 
+/* VAPIC_POLL_IRQ. */
+Test(hypercall, VPI_1_returns_0_whatever_is_enforced)
+{
+    FAKE_VM(f);
+    fake_vm_create(&f, &fake_config, true);
+    fake_set_features(&f, 0);
+    vcpu_set_enforce(f.vcpu, true);
+    cpu_mode(f.vcpu, true, true, 0);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_VAPIC_POLL_IRQ, ~0ull, ~0ull, ~0ull, ~0ull), 0));
+}
+
+/* An offer of PV EOI shows the exit: it is withdrawn at any (EOI-9). */
+Test(hypercall, VPI_1_the_exit_is_its_effect)
+{
+    FAKE_VM(f);
+    start_smp(&f, 1);
+    guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, 0x6001);
+    lapic_accept(f.vcpu, APIC_FIXED, 0x50, false, true);
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(int, vcpu_take_interrupt(f.vcpu), 0x50));
+    cr_assert(eq(u32, ram_u32(&f, 0x6000), 1));
+    hypercall(f.vcpu, KVM_HC_VAPIC_POLL_IRQ, 0, 0, 0, 0);
+    cr_assert(eq(u32, ram_u32(&f, 0x6000), 0));
+}
+
 Test(hypercall, YLD_1_always_0)
 {
     FAKE_VM(f);
@@ -560,6 +723,8 @@ Test(hypercall, PAIR_2_needs_a_tsc_clocksource)
     fake_vm_create(&f, &fake_config, false);
     cpu_mode(f.vcpu, true, true, 0);
     cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_CLOCK_PAIRING, 0x2000, 0, 0, 0), (uint64_t)-95));
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_CLOCK_PAIRING, HOLE, 0, 0, 0), (uint64_t)-95),
+              "before the memory is looked at");
 }
 
 Test(hypercall, PAIR_4_32_bit_code_cuts_the_address)

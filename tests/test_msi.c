@@ -87,6 +87,12 @@ Test(msi, MSI_2_fields_of_address_and_data)
     cr_assert(eq(u8, m.vector, 0xa5));
     cr_assert(eq(int, msi_decode(&f.vm, 0xfee00000, 0, &m), 0));
     cr_assert(not(m.logical || m.lowest || m.level));
+    cr_assert(eq(int, msi_decode(&f.vm, 0xfee00004, 0x8000, &m), 0));
+    cr_assert(m.logical && m.level);
+    cr_assert(not(m.lowest));
+    cr_assert(eq(int, msi_decode(&f.vm, 0xfee00008, 0x4000, &m), 0));
+    cr_assert(m.lowest);
+    cr_assert(not(m.logical || m.level));
 }
 
 Test(msi, MSI_2_without_32_bit_ids_the_upper_half_is_ignored)

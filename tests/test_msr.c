@@ -208,15 +208,17 @@ Test(msr, GEN_1_the_index_is_32_bits_and_the_value_two_halves)
     cr_assert(eq(u64, f.vcpu->regs.gpr[RAX], 0xbbbbbbbb00002000), "GEN-2: WRMSR changes no register");
 }
 
-Test(msr, GEN_1_cpl_3_gets_gp_before_anything_happens)
+Test(msr, GEN_1_above_cpl_0_it_is_gp_before_anything_happens)
 {
     FAKE_VM(f);
     fake_vm_init(&f);
-    cpu_mode(f.vcpu, true, true, 3);
-    set_wrmsr(f.vcpu, MSR_KVM_POLL_CONTROL, 0, 0);
-    cr_assert(eq(u8, intercept_wrmsr(f.vcpu).vector, TRAP_GP));
-    cr_assert(eq(u8, intercept_rdmsr(f.vcpu).vector, TRAP_GP));
-    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_POLL_CONTROL), 1));
+    for (unsigned cpl = 1; cpl <= 3; cpl++) {
+        cpu_mode(f.vcpu, true, true, cpl);
+        set_wrmsr(f.vcpu, MSR_KVM_POLL_CONTROL, 0, 0);
+        cr_assert(eq(u8, intercept_wrmsr(f.vcpu).vector, TRAP_GP));
+        cr_assert(eq(u8, intercept_rdmsr(f.vcpu).vector, TRAP_GP));
+        cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_POLL_CONTROL), 1));
+    }
 }
 
 Test(msr, GEN_2_rdmsr_zero_extends_both_halves)
@@ -283,6 +285,17 @@ Test(msr, GEN_10_deferred_work_waits_for_the_entry_and_has_an_order)
     cr_assert(eq(u8, f.vm.trace.ring[0].kind, AREA_CLOCK));
     cr_assert(eq(u8, f.vm.trace.ring[3].kind, AREA_STEAL));
     cr_assert(eq(u8, f.vm.trace.ring[f.vm.trace.total - 1].kind, AREA_ASYNC_PF));
+}
+
+Test(msr, GEN_10_the_master_clock_is_decided_before_the_record_is_written)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    guest_wrmsr(&f, MSR_KVM_SYSTEM_TIME, 0x2001); /* turns it off: CLK-6 */
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 2));
+    cr_assert(eq(u8, clock_record(&f, 0x2000).flags, 0));
+    vcpu_enter(f.vcpu);
+    cr_assert(eq(u32, ram_u32(&f, 0x2000), 2), "nothing is left for the next entry");
 }
 
 Test(msr, GEN_4_the_gate_comes_before_the_value_and_ignore_msrs_after_both)

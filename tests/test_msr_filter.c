@@ -96,6 +96,16 @@ Test(msr_filter, GEN_4_the_filter_comes_before_ignore_msrs)
     cr_assert(not(guest_reads(&f, BASE + 9)));
 }
 
+Test(msr_filter, GEN_4_the_filter_comes_before_the_handler)
+{
+    static const struct msr_filter filter = {.ranges = {{MSR_ACCESS_WRITE, BASE, 8, allow_none}}};
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    cr_assert(eq(int, vm_set_msr_filter(&f.vm, &filter), 0));
+    cr_assert(not(guest_writes(&f, MSR_KVM_POLL_CONTROL, 0)));
+    cr_assert(eq(u64, f.vcpu->poll.msr, 1));
+}
+
 #define REFUSED_ROW(name, ...)                                                                               \
     Test(msr_filter, name)                                                                                   \
     {                                                                                                        \

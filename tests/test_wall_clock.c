@@ -22,6 +22,18 @@ static struct pvclock_wall_clock wall(struct fake_vm *f, uint64_t gpa)
     return w;
 }
 
+Test(wall_clock, CLK_19_the_clock_of_now_is_taken_off_the_time_of_now)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    fake_advance(&f, 5000000000);
+    vm_set_clock(&f.vm, &(struct clock_data){.clock = 77000000000});
+    fake_advance(&f, 1000);
+    guest_wrmsr(&f, MSR_KVM_WALL_CLOCK, 0x2000);
+    cr_assert(eq(u32, wall(&f, 0x2000).sec, 1700000000 + 5 - 77));
+    cr_assert(eq(u32, wall(&f, 0x2000).nsec, 123456789));
+}
+
 Test(wall_clock, CLK_18_written_in_the_wrmsr_itself)
 {
     FAKE_VM(f);

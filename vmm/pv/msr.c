@@ -40,10 +40,13 @@ const struct pv_msr *pv_msr_find(uint32_t index)
     return NULL;
 }
 
-/* ENF-5: where a closed gate answers "unsupported", 6.12 lets the VMM read 0 and write 0. */
+/* ENF-5: a closed gate answers "unsupported". ignore_msrs masks that for the VMM as for a guest; without it 6.12 lets the
+ * VMM read 0 and write 0. */
 static bool vmm_may_touch_gated(const struct vcpu *vcpu, uint64_t value, enum origin origin)
 {
-    return origin == ORIGIN_VMM && vcpu->vm->config.version == KVM_6_12 && value == 0;
+    const struct vm_config *config = &vcpu->vm->config;
+
+    return origin == ORIGIN_VMM && (config->ignore_msrs || (config->version == KVM_6_12 && value == 0));
 }
 
 static bool is_lapic_msr(uint32_t index)
