@@ -107,8 +107,11 @@ static void apply_accelerator(struct cpu_state *state)
 
 static struct cpu_assignment assignment_of(struct cpu_state *state)
 {
-    return (struct cpu_assignment){state->user, state->words, state->values, state->flags->type,
-                                   state_max(state)};
+    return (struct cpu_assignment){.touched = state->user,
+                                   .on = state->words,
+                                   .values = state->values,
+                                   .type = state->flags->type,
+                                   .max_model = state_max(state)};
 }
 
 /* Old machines change a model under the name it had then: qemu64, not qemu64-v1. */
@@ -157,6 +160,8 @@ static bool apply_globals(struct cpu_state *state)
     for (unsigned i = 0; i < state->machine->global_count; i++) {
         const struct cpu_global *global = &state->machine->globals[i];
 
+        to.by = global->driver;
+        to.by_len = global->driver_len;
         if (state->vcpu == 0 && cpu_model_find(global->driver, global->driver_len, false))
             messages_add(&state->outcome->warnings, 0, "global %.*s.%.*s has invalid class name",
                          SPAN(global->driver, global->driver_len), SPAN(global->name, global->name_len));

@@ -151,7 +151,8 @@ bool cpu_assign(const struct cpu_assignment *to, const char *name, size_t name_l
     if (inner.kind == CPU_QEMU_ABORTS)
         message_set(why, inner.kind, at, "%s", inner.text);
     else
-        message_set(why, inner.kind, at, "can't apply global %s.%.*s=%.*s: %s", to->type,
+        message_set(why, inner.kind, at, "can't apply global %.*s.%.*s=%.*s: %s",
+                    SPAN(to->by ? to->by : to->type, to->by ? to->by_len : strlen(to->type)),
                     SPAN(name, name_len), SPAN(value, value_len), inner.text);
     return false;
 }
@@ -267,7 +268,11 @@ static bool scan_tsc_freq(struct scan *scan, const struct cpu_item *item)
 static bool scan_value(struct scan *scan, const struct cpu_item *item)
 {
     struct cpu_flags *flags = scan->flags;
-    const struct cpu_assignment to = {flags->touched, flags->on, flags->values, flags->type, scan->max_model};
+    const struct cpu_assignment to = {.touched = flags->touched,
+                                      .on = flags->on,
+                                      .values = flags->values,
+                                      .type = flags->type,
+                                      .max_model = scan->max_model};
     char name[MESSAGE_TEXT];
     size_t len = normalise(name, item->name, item->name_len);
     struct name_ref ref = name_lookup(name, len, scan->max_model);

@@ -65,6 +65,8 @@ struct cpu_assignment {
     struct property_value *values;
     const char *type;
     bool max_model; /* host or max */
+    const char *by; /* the class under which the value was given, for the error; NULL: type */
+    size_t by_len;
 };
 bool cpu_assign(const struct cpu_assignment *to, const char *name, size_t name_len, const char *value,
                 size_t value_len, size_t at, struct message *why);

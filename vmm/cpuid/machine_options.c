@@ -74,15 +74,12 @@ static bool machine_accel(struct vmm_options *options, const char *list, size_t 
     return false;
 }
 
-static bool machine_irqchip(struct vmm_options *options, const char *value, size_t len)
+/* Only KVM looks at it; what TCG does not use may be anything. */
+static void machine_irqchip(struct vmm_options *options, const char *value, size_t len)
 {
-    if (!irqchip_find(value, len, &options->irqchip)) {
-        message_set(&options->error, CPU_BAD_MACHINE, 0,
-                    "Parameter 'kernel-irqchip' does not accept value '%.*s'", SPAN(value, len));
-        return false;
-    }
-    options->irqchip_given = true;
-    return true;
+    options->irqchip_given = irqchip_find(value, len, &options->irqchip);
+    options->bad_irqchip = options->irqchip_given ? NULL : value;
+    options->bad_irqchip_len = len;
 }
 
 static bool machine_type(struct vmm_options *options, const char *name, size_t len)
@@ -119,8 +116,10 @@ static bool machine_key(struct vmm_options *options, const struct keyval *kv, si
     key[len] = 0;
     if (!strcmp(key, "type"))
         return machine_type(options, kv->value, kv->value_len);
-    if (!strcmp(key, "kernel-irqchip"))
-        return machine_irqchip(options, kv->value, kv->value_len);
+    if (!strcmp(key, "kernel-irqchip")) {
+        machine_irqchip(options, kv->value, kv->value_len);
+        return true;
+    }
     if (!strcmp(key, "accel"))
         return machine_accel(options, kv->value, kv->value_len);
     for (size_t i = 0; i < sizeof(idle_keys) / sizeof(idle_keys[0]); i++)
@@ -156,6 +155,14 @@ static bool resolve_irqchip(struct vmm_options *options, const struct cpuid_supp
                             enum irqchip *irqchip)
 {
     *irqchip = options->irqchip_given ? options->irqchip : options->type.irqchip;
+    if (accel_is_kvm(host->accel) && options->bad_irqchip) {
+        message_set(&options->error, CPU_BAD_MACHINE, 0,
+                    "-accel kvm: can't apply global kvm-accel.kernel-irqchip=%.*s: "
+                    "Parameter 'kernel-irqchip' does not accept value '%.*s'",
+                    SPAN(options->bad_irqchip, options->bad_irqchip_len),
+                    SPAN(options->bad_irqchip, options->bad_irqchip_len));
+        return false;
+    }
     if (!accel_is_kvm(host->accel) || !host->extensions[EXT_IRQCHIP])
         *irqchip = IRQCHIP_NONE;
     if (*irqchip != IRQCHIP_SPLIT || host->extensions[EXT_SPLIT_IRQCHIP])

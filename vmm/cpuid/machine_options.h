@@ -31,6 +31,8 @@ struct vmm_options {
     enum cpuid_accel accel; /* ACCEL_SOFT unless chosen */
     bool irqchip_given;
     enum irqchip irqchip;
+    const char *bad_irqchip; /* -machine's spelling where it is none: an error on KVM, nothing to TCG (K10) */
+    size_t bad_irqchip_len;
     uint64_t memory_bytes;                                /* 128 MiB unless chosen */
     const char *kernel, *initrd, *append, *bios, *serial; /* NULL: not given */
     bool nographic, no_reboot;
