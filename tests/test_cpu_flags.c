@@ -66,6 +66,19 @@ Test(cpu_flags, G1_runs_of_commas_separate_once_and_nothing_escapes_them)
     cr_assert(not(cpu_items_next(&items, &item)));
 }
 
+Test(cpu_flags, P2_only_the_exact_words_ask_for_help)
+{
+    cr_assert(parse("help").help && parse("?").help);
+    cr_assert(not(parse("help,avx").help || parse("?,avx").help || parse("Help").help));
+    expect_error("help,avx", CPU_UNKNOWN_MODEL, 0, "unable to find CPU model 'help'");
+}
+
+Test(cpu_flags, P6_the_first_unknown_sign_is_named)
+{
+    expect_error("qemu64,+foo,+bar", CPU_UNKNOWN_PROPERTY, 7, "Property 'qemu64-x86_64-cpu.foo' not found");
+    expect_error("qemu64,-foo,-bar", CPU_UNKNOWN_PROPERTY, 7, "Property 'qemu64-x86_64-cpu.foo' not found");
+}
+
 Test(cpu_flags, G2_an_empty_model_is_an_error)
 {
     expect_error("", CPU_UNKNOWN_MODEL, 0, "-cpu option cannot be empty");
@@ -87,6 +100,28 @@ Test(cpu_flags, G8_underscores_turn_to_dashes_in_assignments_only)
     expect_error("qemu64,+kvm_pv_ipi", CPU_UNKNOWN_PROPERTY, 7,
                  "Property 'qemu64-x86_64-cpu.kvm_pv_ipi' not found");
     cr_assert(eq(int, parse("qemu64,+kvm_steal_time").error.kind, CPU_OK));
+}
+
+Test(cpu_flags, G9_other_marks_are_letters)
+{
+    static const char marks[] = "!^~";
+    char text[] = "qemu64,?avx", words[160];
+
+    for (const char *mark = marks; *mark; mark++) {
+        text[7] = *mark;
+        snprintf(
+            words, sizeof(words),
+            "can't apply global qemu64-x86_64-cpu.%cavx=on: Property 'qemu64-x86_64-cpu.%cavx' not found",
+            *mark, *mark);
+        expect_error(text, CPU_UNKNOWN_PROPERTY, 7, words);
+    }
+}
+
+Test(cpu_flags, G10_a_dot_is_no_dash)
+{
+    expect_error("qemu64,kvm.steal-time", CPU_UNKNOWN_PROPERTY, 7,
+                 "can't apply global qemu64-x86_64-cpu.kvm.steal-time=on: "
+                 "Property 'qemu64-x86_64-cpu.kvm.steal-time' not found");
 }
 
 Test(cpu_flags, G11_the_last_assignment_wins_across_aliases)
@@ -122,11 +157,51 @@ Test(cpu_flags, R6_an_assignment_after_a_sign_is_ambiguous)
     cr_assert(eq(u32, flags.warnings.list[1].at, 17));
 }
 
+Test(cpu_flags, R6_what_is_ambiguous_and_unknown_is_still_told)
+{
+    struct cpu_flags flags = parse("qemu64,+foo,foo=on");
+
+    cr_assert(eq(u32, flags.warnings.total, 2));
+    cr_assert(eq(str, flags.warnings.list[1].text,
+                 "Compatibility of ambiguous CPU model strings won't be kept on future QEMU versions"));
+}
+
 Test(cpu_flags, R8_ambiguity_compares_spelled_names)
 {
     cr_assert(eq(u32, parse("qemu64,+sse4_1,sse4.1=off").warnings.total, 0));
     cr_assert(eq(u32, parse("qemu64,+kvm-steal-time,kvm_steal_time=off").warnings.total, 2));
     cr_assert(eq(u32, parse("qemu64,+foo,foo=on").warnings.total, 2));
+}
+
+Test(cpu_flags, V1_eight_words_and_no_others)
+{
+    static const char *const yes[] = {"on", "yes", "true", "y"}, *const no[] = {"off", "no", "false", "n"};
+    static const char *const neither[] = {"o", "ye", "t", "of", "f",    "nope",
+                                          "1", "0",  "",  "ON", "auto", " on"};
+    bool value;
+
+    for (size_t i = 0; i < 4; i++) {
+        cr_assert(value_bool(yes[i], strlen(yes[i]), &value) && value, "%s", yes[i]);
+        cr_assert(value_bool(no[i], strlen(no[i]), &value) && !value, "%s", no[i]);
+    }
+    for (size_t i = 0; i < sizeof(neither) / sizeof(neither[0]); i++)
+        cr_assert(not(value_bool(neither[i], strlen(neither[i]), &value)), "%s", neither[i]);
+}
+
+Test(cpu_flags, V2_hex_digits_and_marks_in_both_cases)
+{
+    uint64_t value;
+
+    cr_assert(value_u64("0X1f", 4, &value) && value == 0x1f);
+    cr_assert(value_u64("0x1F", 4, &value) && value == 0x1f);
+}
+
+Test(cpu_flags, V3_every_kind_of_blank_may_stand_in_front)
+{
+    uint64_t value;
+
+    cr_assert(value_u64("\t\n\v\f\r +4", 8, &value) && value == 4);
+    cr_assert(not(value_u64("+ 4", 3, &value)));
 }
 
 Test(cpu_flags, V2_V4_integers_are_C_with_blanks_signs_and_wrap)
@@ -171,12 +246,36 @@ Test(cpu_flags, V9_metric_sizes_round_and_are_bounded)
     cr_assert(value_metric("-1", 2, &value) == SIZE_BAD);
 }
 
+Test(cpu_flags, V9_leading_zeros_are_decimal)
+{
+    uint64_t value;
+
+    cr_assert(value_metric("01000", 5, &value) == SIZE_OK && value == 1000);
+    cr_assert(value_metric("08k", 3, &value) == SIZE_OK && value == 8000);
+}
+
+Test(cpu_flags, V11_the_later_of_both_names_wins)
+{
+    cr_assert(eq(u64, parse("qemu64,tsc-freq=1G,tsc-frequency=2").values[P_TSC_FREQUENCY].number, 2));
+    cr_assert(
+        eq(u64, parse("qemu64,tsc-frequency=2,tsc-freq=1G").values[P_TSC_FREQUENCY].number, 1000000000));
+    cr_assert(eq(u64, parse("qemu64,tsc-freq=2,tsc-freq=1G").values[P_TSC_FREQUENCY].number, 1000000000));
+}
+
 Test(cpu_flags, G13_a_sign_on_a_number_or_text_is_a_type_error)
 {
     expect_error("qemu64,+level", CPU_BAD_VALUE, 7, "Parameter 'level' expects uint64");
     expect_error("qemu64,-model-id", CPU_BAD_VALUE, 7,
                  "Invalid parameter type for 'model-id', expected: string");
     expect_error("qemu64,lbr-fmt=x", CPU_QEMU_ABORTS, 7, "error_setv: Assertion `*errp == NULL' failed.");
+}
+
+Test(cpu_flags, G14_a_version_must_exist)
+{
+    cr_assert(parse("qemu64-v1").model == parse("qemu64").model);
+    cr_assert(parse("Haswell-v4").model == parse("Haswell-noTSX-IBRS").model);
+    expect_error("qemu64-v2", CPU_UNKNOWN_MODEL, 0, "unable to find CPU model 'qemu64-v2'");
+    expect_error("EPYC-v4", CPU_UNKNOWN_MODEL, 0, "unable to find CPU model 'EPYC-v4'");
 }
 
 /* The paravirtual properties and their bits, as the specification lists them. Bits without a name cannot be asked for. */

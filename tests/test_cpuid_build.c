@@ -1,27 +1,11 @@
 /* The table builder over a KVM of ours to shape. QEMU flags specification sections 5 to 8 and 12 to 14. */
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
-#include <stdio.h>
-#include <string.h>
-#include "vmm/cpuid/build.h"
-#include "vmm/cpuid/machine_options.h"
+#include "tests/cpuid_fixture.h"
 
 #define PV_DEFAULT 0x0100007bu
 
-struct built {
-    struct cpuid_table table;
-    struct cpuid_outcome outcome;
-    int result;
-};
-
 static void build(struct built *b, const char *cpu, const char *machine, const char *smp, unsigned vcpu)
 {
-    b->result = cpuid_for_flags(cpu, machine, smp, cpuid_supported_soft(), vcpu, &b->table, &b->outcome);
-}
-
-static struct cpuid_regs leaf(const struct built *b, uint32_t number, uint32_t subleaf)
-{
-    return supported_regs(&b->table, number, subleaf);
+    build_on(b, cpuid_supported_soft(), cpu, machine, smp, vcpu);
 }
 
 static uint32_t pv_word(const char *cpu, const char *machine)
