@@ -22,7 +22,7 @@ static bool guest_writes(struct fake_vm *f, uint32_t index, uint64_t value)
     return !trapped(intercept_wrmsr(f->vcpu));
 }
 
-Test(msr_filter, SAV_10_a_clear_bit_denies_and_has_no_effect_at_all)
+Test(msr_filter, SAV_10_and_11_a_clear_bit_denies_and_has_no_effect_at_all)
 {
     static const struct msr_filter filter = {.ranges = {{MSR_ACCESS_WRITE, BASE, 8, allow_none}}};
     FAKE_VM(f);
@@ -46,6 +46,16 @@ Test(msr_filter, SAV_10_a_set_bit_allows)
     cr_assert(not(guest_writes(&f, MSR_KVM_POLL_CONTROL, 0)));
     cr_assert(not(guest_reads(&f, MSR)), "no range decides, and the default denies");
     cr_assert(not(guest_writes(&f, BASE + 8, 0)));
+}
+
+Test(msr_filter, SAV_10_a_bit_behind_the_last_register_says_nothing)
+{
+    static const struct msr_filter filter = {.default_deny = true,
+                                             .ranges = {{MSR_ACCESS_WRITE, BASE, 3, allow_steal}}};
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    cr_assert(eq(int, vm_set_msr_filter(&f.vm, &filter), 0));
+    cr_assert(not(guest_writes(&f, MSR, 0x5001)));
 }
 
 Test(msr_filter, SAV_10_the_first_range_of_that_direction_decides)
