@@ -788,3 +788,15 @@ Test(clock, GEN_12_a_record_marks_its_page_dirty) /* known bug KB-45 */
     memory_dirty_take(&f.vm.memory, 0, bitmap);
     cr_assert(eq(u64, bitmap[0], 1ull << 2), "marked again after the log was cleared");
 }
+
+Test(clock, SAV_8_the_flags_that_may_be_set_are_0xe)
+{
+    FAKE_VM(f);
+    struct clock_data data = {0};
+    fake_vm_init(&f);
+    vm_get_clock(&f.vm, &data);
+    for (int bit = 0; bit < 32; bit++) {
+        data.flags = 1u << bit;
+        cr_assert(eq(int, vm_set_clock(&f.vm, &data), 0xe >> bit & 1 ? 0 : -EINVAL), "bit %d", bit);
+    }
+}

@@ -382,3 +382,32 @@ Test(machine_options, K10_the_accelerators_spelling_wins)
     cr_assert(options_of(&options, 4, argv));
     cr_assert(eq(int, options.irqchip, IRQCHIP_SPLIT));
 }
+
+Test(cpuid_build, C1_old_machines_have_a_kvmclock_device_only_with_a_clock)
+{
+    static const struct {
+        const char *cpu, *machine;
+        bool missing;
+    } rows[] = {{"qemu64", "pc-i440fx-5.1", false},        {"qemu64,kvmclock=off", "pc-i440fx-5.1", true},
+                {"qemu64,kvm=off", "pc-i440fx-5.1", true}, {"qemu64,kvmclock=off", "pc-i440fx-5.2", false},
+                {"qemu64,kvm=off", "pc", false},           {"qemu64,kvmclock=off", "microvm", false}};
+    struct built b;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        build(&b, rows[i].cpu, rows[i].machine, NULL, 0);
+        cr_assert(eq(int, b.outcome.no_kvmclock_device, rows[i].missing), "%s on %s", rows[i].cpu,
+                  rows[i].machine);
+    }
+}
+
+Test(cpuid_build, H4_invtsc_blocks_migration_at_a_rate_that_nobody_asked_for)
+{
+    struct built b;
+
+    build(&b, "qemu64,invtsc=on", NULL, NULL, 0);
+    cr_assert(b.outcome.migration_blocked);
+    build(&b, "qemu64,invtsc=on,tsc-frequency=2000000000", NULL, NULL, 0);
+    cr_assert(not(b.outcome.migration_blocked));
+    build(&b, "qemu64", NULL, NULL, 0);
+    cr_assert(not(b.outcome.migration_blocked));
+}

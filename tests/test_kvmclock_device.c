@@ -100,3 +100,21 @@ Test(kvmclock_device, C4_a_second_cont_changes_nothing)
     kvmclock_device_running(&device, &f.vm);
     cr_assert(eq(u64, vm_clock(&f), now));
 }
+
+Test(kvmclock_device, C1_without_the_device_the_clock_goes_on_through_a_stop)
+{
+    FAKE_VM(f);
+    struct kvmclock_device device = {.missing = true};
+    uint64_t stopped_at;
+
+    fake_vm_init(&f);
+    kvmclock_device_create(&device, &f.vm);
+    kvmclock_device_running(&device, &f.vm);
+    guest_wrmsr(&f, NEW, RECORD | 1);
+    stopped_at = vm_clock(&f);
+    kvmclock_device_stopped(&device, &f.vm);
+    fake_advance(&f, 300000000);
+    kvmclock_device_running(&device, &f.vm);
+    cr_assert(ge(u64, vm_clock(&f), stopped_at + 299999999));
+    cr_assert(not(told_of_a_stop(&f, 0, RECORD)));
+}

@@ -309,3 +309,17 @@ Test(migrate, QMU_9_into_the_same_machine_renewed)
     cr_assert(eq(u32, ram_u32(&f, 0x9000), 123));
     cr_assert(eq(u64, f.vcpu->regs.gpr[R8], 42));
 }
+
+Test(migrate, SAV_4_the_vector_is_restored_before_async_pf_is_enabled)
+{
+    PAIR(p);
+    guest(&p, ALL_FEATURES);
+    ram_put_u32(&p.from, APF + 4, 0);
+    guest_wrmsr(&p.from, MSR_KVM_ASYNC_PF_ACK, 1);
+    memset(p.from.vcpu->apic.irr, 0, sizeof(p.from.vcpu->apic.irr));
+    move(&p);
+    vcpu_enter(p.to.vcpu); /* the enable woke all, by an interrupt of the vector that came before it */
+    cr_assert(eq(u8, p.to.vcpu->apf.vector, 0xf3));
+    cr_assert(ne(u32, p.to.vcpu->apic.irr[0xf3 / 32] >> 0xf3 % 32 & 1, 0));
+    cr_assert(eq(u32, p.to.vcpu->apic.irr[0], 0), "and not by vector 0");
+}

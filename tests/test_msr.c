@@ -701,3 +701,16 @@ Test(msr, CPU_MSR_mtrrcap_is_read_only)
     cr_assert(eq(u64, guest_rdmsr(&f, MSR_MTRRcap), 0x508));
     cr_assert(eq(int, guest_wrmsr(&f, MSR_MTRRcap, 0x508), MSR_INVALID));
 }
+
+Test(msr, RST_1_a_system_reset_is_what_the_VMM_writes_and_no_more)
+{
+    FAKE_VM(f);
+    fake_vm_init(&f);
+    f.vcpu->apf.next_id = 9;
+    f.vcpu->kicked = true;
+    guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x5001);
+    vm_system_reset(&f.vm);
+    cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_STEAL_TIME), 0), "a register, so written");
+    cr_assert(eq(u32, f.vcpu->apf.next_id, 9), "no register names it");
+    cr_assert(f.vcpu->kicked);
+}

@@ -411,3 +411,15 @@ Test(pv_eoi, EOI_15_nobody_else_touches_the_byte)
     leave(&f);
     cr_assert(lt(u64, stores, f.vm.trace.total));
 }
+
+Test(pv_eoi, EOI_8_where_the_CPU_delivers_interrupts_nothing_is_offered)
+{
+    FAKE_VM(f);
+    eoi_machine(&f);
+    f.vm.config.apicv = true;
+    inject(&f, V1);
+    cr_assert(eq(u8, byte(&f), 0));
+    cr_assert(lapic_irr_pending_hint(f.vcpu));
+    apic_eoi(&f);
+    cr_assert(not(in_service(&f, V1)));
+}

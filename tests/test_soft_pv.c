@@ -278,6 +278,17 @@ GPA_ROW(GPA_7_the_last_page_of_all, 0xfffffffffffff000, 1, true, 0)
 GPA_ROW(GPA_7_pages_that_wrap, 0x1000, UINT64_MAX, false, -22)
 GPA_ROW(GPA_7_all_pages_there_can_be, 0, UINT64_MAX, true, 0)
 
+GPA_ROW(GPA_3_a_start_inside_of_a_page, 0x1800, 1, false, -22)
+GPA_ROW(GPA_3_at_least_one_page, 0x1000, 0, false, -22)
+GPA_ROW(GPA_3_pages_that_wrap_from_the_last_one, 0xfffffffffffff000, 0xfff0000000000001, false, -22)
+
+Test(soft_pv, GPA_5_attributes_are_handed_on_as_they_are)
+{
+    map_gpa_range(0x1000, 1, UINT64_MAX);
+    cr_assert(eq(int, m.stop.reason, STOP_HYPERCALL));
+    cr_assert(eq(u64, m.f.vcpu->hypercall.args[2], UINT64_MAX));
+}
+
 Test(soft_pv, GPA_1_without_the_capability_the_number_is_unknown)
 {
     m.f.vm.config.exit_hypercalls = 0;

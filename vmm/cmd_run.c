@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 #include "vmm/backend/soft.h"
+#include "vmm/board/core_count.h"
 #include "vmm/board/devices.h"
 #include "vmm/board/kvmclock_device.h"
 #include "vmm/board/memory_map.h"
@@ -240,12 +241,14 @@ static int create_vm(struct run *run, const struct cpuid_table *tables, const ui
                                .native = HC_VMMCALL,
                                .fix_hypercall_quirk = true,
                                .sched_info = true,
-                               .version = KVM_6_1};
+                               .version = KVM_6_1,
+                               .msr_exits = MSR_EXIT_FILTER};
     int err = vm_create(&run->vm, &config, &env);
 
     if (err)
         return err;
     run->vm_created = true;
+    core_count_claim(&run->vm);
     run->debug_exit = (struct debug_exit){request_stop, run};
     err = board_memory(&run->vm, run->options.memory_bytes, legacy, image, image_len);
     if (!err)
@@ -258,6 +261,7 @@ static int create_vm(struct run *run, const struct cpuid_table *tables, const ui
     if (err)
         return err;
     vm_start(&run->vm);
+    run->clock_device.missing = outcome->no_kvmclock_device;
     kvmclock_device_create(&run->clock_device, &run->vm);
     kvmclock_device_running(&run->clock_device, &run->vm);
     return soft_create(&run->soft, &run->vm);
@@ -335,7 +339,10 @@ static int go_on(struct run *run, uint64_t limit)
         switch (stop.reason) {
         case STOP_BUDGET:
         case STOP_HYPERCALL: /* never here: this machine does not ask to be asked (GPA-1) */
-        case STOP_MSR:       /* nor here (SAV-12) */
+            break;
+        case STOP_MSR: /* the filter holds that one register */
+            core_count_answer(&run->vm.vcpus[stop.vcpu_id], run->machine.topology.cores,
+                              run->machine.topology.threads);
             break;
         case STOP_IDLE:
             if (idle_rounds > IDLE_ROUNDS)

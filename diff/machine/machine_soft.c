@@ -14,6 +14,7 @@
 #include "diff/probe/rom.h"
 #include "diff/program/host_act.h"
 #include "vmm/backend/soft.h"
+#include "vmm/board/core_count.h"
 #include "vmm/board/kvmclock_device.h"
 #include "vmm/board/migrate.h"
 #include "vmm/board/msi.h"
@@ -39,7 +40,8 @@ struct soft_vm { /* of one run_item */
     struct kvmclock_device clock_device;
     struct mailbox_host host;
     const struct machine *machine;
-    bool paused;
+    bool paused, migration_blocked;
+    uint32_t cores, threads;
     struct {
         uint64_t off_ns, on_ns; /* while the vCPU is descheduled */
     } turns[PROGRAM_VCPUS_MAX];
@@ -119,6 +121,9 @@ static bool pump(void *ctx, char why[240])
     case STOP_IDLE:
         pause_us(50);
         return true;
+    case STOP_MSR: /* the filter holds that one register */
+        core_count_answer(&sv->vm.vcpus[stop.vcpu_id], sv->cores, sv->threads);
+        return true;
     case STOP_SHUTDOWN: /* a triple fault resets a PC, and so does QEMU */
         vm_system_reset(&sv->vm);
         soft_flush(sv->soft);
@@ -175,7 +180,7 @@ static int migrate(struct soft_vm *sv)
 {
     struct migration *migration;
     char message[160];
-    int err = board_migrate_save(&sv->vm, &sv->clock_device, &migration);
+    int err = sv->migration_blocked ? -EIO : board_migrate_save(&sv->vm, &sv->clock_device, &migration);
 
     if (err)
         return err;
@@ -264,11 +269,15 @@ static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_
                                      .native = sm->native_vmcall ? HC_VMCALL : HC_VMMCALL,
                                      .fix_hypercall_quirk = true,
                                      .sched_info = true, /* CPU-2: every kernel that distributions build */
-                                     .version = KVM_6_1};
+                                     .version = KVM_6_1,
+                                     .msr_exits = MSR_EXIT_FILTER};
     int err = vm_create(&sv->vm, &config, &env);
 
     if (err)
         return err;
+    core_count_claim(&sv->vm);
+    sv->cores = outcome->cores;
+    sv->threads = outcome->threads;
     err = add_memory(&sv->vm, ram_size);
     for (unsigned i = 0; !err && i < config.vcpus; i++) {
         vcpu_set_enforce(&sv->vm.vcpus[i], outcome->enforce_pv);
@@ -277,6 +286,8 @@ static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_
     }
     if (!err) {
         vm_start(&sv->vm);
+        sv->clock_device.missing = outcome->no_kvmclock_device;
+        sv->migration_blocked = outcome->migration_blocked;
         kvmclock_device_create(&sv->clock_device, &sv->vm);
         kvmclock_device_running(&sv->clock_device, &sv->vm);
         err = soft_create(&sv->soft, &sv->vm);

@@ -6,6 +6,7 @@
 #include "diff/program/direct_guest.h"
 #include "diff/program/host_act.h"
 #include "vmm/apic/lapic.h"
+#include "vmm/board/core_count.h"
 #include "vmm/board/migrate.h"
 #include "vmm/board/msi.h"
 #include "vmm/pv/intercept.h"
@@ -109,6 +110,7 @@ static struct vm_config vm_config_of(const struct program_config *config)
         .native = config->vmcall_native ? HC_VMCALL : HC_VMMCALL,
         .fix_hypercall_quirk = true,
         .sched_info = true,
+        .msr_exits = MSR_EXIT_FILTER,
     };
 }
 
@@ -146,6 +148,7 @@ int direct_machine_create(struct direct_machine *m, const struct program_config 
         vm_destroy(&m->vm);
         return err;
     }
+    core_count_claim(&m->vm);
     set_cpuid(m);
     vm_start(&m->vm);
     program_start(m);

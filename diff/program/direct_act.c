@@ -4,6 +4,7 @@
 #include "diff/program/direct_guest.h"
 #include "vmm/abi/apic.h"
 #include "vmm/apic/lapic.h"
+#include "vmm/board/core_count.h"
 #include "vmm/pv/async_pf.h"
 #include "vmm/pv/intercept.h"
 #include "vmm/pv/msr.h"
@@ -156,9 +157,17 @@ static struct trap call_cpuid(struct step *step)
     return intercept_cpuid(step->vcpu);
 }
 
+/* The board has one register, and answers for it at once: as many cores as vCPUs, which is -smp N. */
 static struct trap call_rdmsr(struct step *step)
 {
-    return intercept_rdmsr(step->vcpu);
+    struct vcpu *vcpu = step->vcpu;
+    struct trap trap = intercept_rdmsr(vcpu);
+
+    if (!(vcpu->hold & HOLD_EXIT))
+        return trap;
+    core_count_answer(vcpu, vcpu->vm->config.vcpus, 1);
+    vcpu->answered = false;
+    return NO_TRAP;
 }
 
 static struct trap call_wrmsr(struct step *step)

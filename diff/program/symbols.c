@@ -75,6 +75,8 @@ static const struct symbol msrs[] = {
     SYMBOL(HV_X64_MSR_REENLIGHTENMENT_CONTROL),
     SYMBOL(HV_X64_MSR_TSC_EMULATION_CONTROL),
     SYMBOL(HV_X64_MSR_TSC_EMULATION_STATUS),
+    SYMBOL(MSR_SMI_COUNT),
+    SYMBOL(MSR_CORE_THREAD_COUNT),
 };
 
 static const struct symbol hypercalls[] = {

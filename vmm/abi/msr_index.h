@@ -4,6 +4,8 @@
 
 #define MSR_IA32_TSC          0x00000010u
 #define MSR_IA32_APICBASE     0x0000001bu
+#define MSR_SMI_COUNT         0x00000034u
+#define MSR_CORE_THREAD_COUNT 0x00000035u
 #define MSR_IA32_TSC_ADJUST   0x0000003bu
 #define MSR_MTRRcap           0x000000feu
 #define MSR_IA32_SYSENTER_CS  0x00000174u

@@ -122,12 +122,12 @@ void lapic_eoi(struct vcpu *vcpu)
 
 int lapic_isr_known(const struct vcpu *vcpu)
 {
-    return vcpu->apic.isr_known - 1;
+    return vcpu->vm->config.apicv ? -1 : vcpu->apic.isr_known - 1;
 }
 
 bool lapic_irr_pending_hint(const struct vcpu *vcpu)
 {
-    return vcpu->apic.irr_hint;
+    return vcpu->vm->config.apicv || vcpu->apic.irr_hint;
 }
 
 bool lapic_eoi_exits(const struct vcpu *vcpu, uint8_t vector)

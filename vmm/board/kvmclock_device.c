@@ -32,7 +32,7 @@ void kvmclock_device_running(struct kvmclock_device *device, struct vm *vm)
     const struct clock_data data = {.clock = device->clock_ns};
     int err;
 
-    if (!device->valid)
+    if (!device->valid || device->missing)
         return;
     err = vm_set_clock(vm, &data);
     assert(!err); /* refused only for its flags (SAV-7) */

@@ -8,6 +8,7 @@
 #include "vmm/core/vm.h"
 
 struct kvmclock_device {
+    bool missing;      /* old machines without a clock have none: nobody touches the VM's clock then (C1) */
     bool valid;        /* clock_ns was read at a stop and not given back yet */
     uint64_t clock_ns; /* kvmclock of the VM */
     uint64_t host_tsc; /* env tsc then: the TSCs of the vCPUs are read at the same moment (C3) */

@@ -157,7 +157,8 @@ int board_migrate_load(const struct migration *m, struct vm *vm, struct kvmclock
         err = load_vcpu(&vm->vcpus[i], &m->vcpus[i], message);
     lapic_map_changed(vm);
     vm->timer_check_ns = 0;
-    *clock = (struct kvmclock_device){.valid = true, .clock_ns = m->clock_ns};
+    clock->valid = true;
+    clock->clock_ns = m->clock_ns;
     return err;
 }
 

@@ -26,7 +26,8 @@ struct vm_config {
     bool ignore_msrs;         /* module parameter (GEN-5) */
     bool sched_info;          /* host measures run delay (STL-2) */
     bool apic_off;            /* vCPUs begin with IA32_APIC_BASE 0: QEMU makes them no APIC */
-    bool hlt_in_guest;        /* KVM_X86_DISABLE_EXITS_HLT: HLT does not exit (CPU-8, UNH-11) */
+    bool apicv;        /* interrupts are delivered by the CPU: KVM cannot know what ends them (EOI-8) */
+    bool hlt_in_guest; /* KVM_X86_DISABLE_EXITS_HLT: HLT does not exit (CPU-8, UNH-11) */
     enum kvm_version version;
     uint8_t msr_exits; /* KVM_CAP_X86_USER_SPACE_MSR: enum msr_exit_reason, what the VMM decides (SAV-12) */
     uint64_t

@@ -56,6 +56,8 @@ static void outcome_init(struct cpuid_outcome *outcome, const struct cpuid_machi
     memset(outcome->asked, 0, sizeof(*outcome) - offsetof(struct cpuid_outcome, asked));
     outcome->irqchip = machine->irqchip;
     outcome->vcpus = machine->topology.cpus;
+    outcome->cores = machine->topology.cores;
+    outcome->threads = machine->topology.threads;
     outcome->ids_32bit = highest_apic_id(machine) >= 255;
 }
 

@@ -39,8 +39,11 @@ struct cpuid_outcome {
     bool local_apic;                     /* QEMU makes one: the feature is on, or there are other vCPUs */
     bool enforce_pv;                     /* kvm-pv-enforce-cpuid (K14) */
     bool enforce_hv;                     /* hv-enforce-cpuid, with Hyper-V's leaves */
+    bool no_kvmclock_device;             /* the machine is old and CPU 0 shows no clock (C1) */
+    bool migration_blocked;              /* invtsc at a rate that nobody asked for (H4) */
     enum irqchip irqchip;
     uint32_t vcpus, apic_id;
+    uint32_t cores, threads; /* of a die, of a core */
     bool ids_32bit;   /* maxcpus makes room for APIC ids above 254: QEMU turns KVM's 32-bit ids on (T6) */
     uint64_t tsc_khz; /* the guest's rate; 0: unknown */
 };

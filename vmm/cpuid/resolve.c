@@ -293,10 +293,21 @@ static bool settle_tsc(struct cpu_state *state)
     return false;
 }
 
+/* C1, asked of the first CPU. */
+static bool has_kvmclock_device(const struct cpu_state *state)
+{
+    const struct machine_type *type = &state->machine->type;
+
+    return type->family == FAMILY_MICROVM || type->version >= MACHINE_VERSION(5u, 2u, 0u) ||
+           state_has(state, F_KVMCLOCK) || state_has(state, F_KVMCLOCK2);
+}
+
 /* What the kernel refuses when the vCPU is made or reset; QEMU 7.2 takes some of it badly. */
 static bool check_kernel(struct cpu_state *state)
 {
     state->outcome->enforce_pv = state_kvm(state) && state_number(state, P_KVM_ENFORCE);
+    state->outcome->migration_blocked = state_has(state, F_INVTSC) && !state_number(state, P_TSC_FREQUENCY);
+    state->outcome->no_kvmclock_device = !has_kvmclock_device(state);
     state->outcome->enforce_hv = state->hyperv && state_number(state, P_HV_ENFORCE_CPUID);
     if (!settle_tsc(state))
         return false;

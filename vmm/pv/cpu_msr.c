@@ -175,6 +175,9 @@ enum msr_result cpu_rdmsr(struct vcpu *vcpu, uint32_t index, uint64_t *value)
     case MSR_IA32_TSC_ADJUST:
         *value = vcpu->tsc_adjust;
         return MSR_OK;
+    case MSR_SMI_COUNT: /* no system management mode here */
+        *value = 0;
+        return MSR_OK;
     case MSR_MTRRcap:
         *value = 0x500 | MTRR_VARIABLE_PAIRS; /* write-combining, fixed ranges */
         return MSR_OK;
@@ -226,6 +229,8 @@ enum msr_result cpu_wrmsr(struct vcpu *vcpu, uint32_t index, uint64_t value, enu
     case MSR_IA32_TSC_ADJUST:
         write_tsc_adjust(vcpu, value, origin);
         return MSR_OK;
+    case MSR_SMI_COUNT:
+        return origin == ORIGIN_VMM ? MSR_OK : MSR_INVALID;
     case MSR_MTRRcap:
         return MSR_INVALID;
     default:

@@ -28,13 +28,13 @@ enum section {
 /* What must be the same machine: a snapshot is not a configuration. */
 struct identity {
     uint16_t vcpus;
-    uint8_t irqchip, native, fix_hypercall_quirk, ignore_msrs, sched_info, version;
+    uint8_t irqchip, native, fix_hypercall_quirk, ignore_msrs, sched_info, apicv, version;
     uint32_t tsc_khz;
 };
 #define I(member) FIELD(struct identity, member, FIELD_ANY)
 static const struct field identity_fields[] = {
-    I(vcpus),       I(irqchip),    I(native),  I(fix_hypercall_quirk),
-    I(ignore_msrs), I(sched_info), I(version), I(tsc_khz)};
+    I(vcpus), I(irqchip), I(native), I(fix_hypercall_quirk), I(ignore_msrs), I(sched_info),
+    I(apicv), I(version), I(tsc_khz)};
 #define IDENTITY_FIELDS (sizeof(identity_fields) / sizeof(identity_fields[0]))
 
 static struct identity identity_of(const struct vm *vm)
@@ -48,6 +48,7 @@ static struct identity identity_of(const struct vm *vm)
         .fix_hypercall_quirk = c->fix_hypercall_quirk,
         .ignore_msrs = c->ignore_msrs,
         .sched_info = c->sched_info,
+        .apicv = c->apicv,
         .version = (uint8_t)c->version,
         .tsc_khz = vm->env.tsc_khz,
     };
