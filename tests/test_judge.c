@@ -444,7 +444,9 @@ Test(judge, CPU_10_a_feature_leaf_without_the_signature_advertises_nothing)
     cr_assert(eq(int, feature_answer(&facts, 3, LEVEL_ADVERTISED, true), ANSWER_NO));
     cr_assert(eq(int, feature_answer(&facts, 3, LEVEL_ACCEPTED, true), ANSWER_NO));
     cr_assert(eq(int, feature_answer(&facts, 3, LEVEL_CLOSED, true), ANSWER_YES));
-    cr_assert(eq(int, feature_answer(&facts, 3, LEVEL_CLOSED, false), ANSWER_NOT_TRIED));
+    cr_assert(eq(int, feature_answer(&facts, 3, LEVEL_EFFECTIVE, true), ANSWER_NO), "it cannot be asked for");
+    cr_assert(eq(int, feature_answer(&facts, 3, LEVEL_CLOSED, false), ANSWER_NOT_APPLIES));
+    cr_assert(contains(feature_reason(3, LEVEL_CLOSED, ANSWER_NOT_APPLIES, false), "do not enforce"));
     memcpy(f.ours.outcomes[fixture_action(&f, OP_CPUID, 0)].regs,
            (uint64_t[]){0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d}, 32);
     facts = (struct feature_facts){0};
@@ -489,6 +491,73 @@ Test(judge, EOI_4_a_handler_that_finds_the_bit_set_is_the_effect)
     features_observe(&f.judged, &f.ours, &some);
     cr_assert(eq(int, feature_answer(&some, 4, LEVEL_EFFECTIVE, false), ANSWER_YES));
     fixture_free(&f);
+}
+
+static enum feature_answer effect_of(struct fixture *f, unsigned feature)
+{
+    struct feature_facts facts = {0};
+
+    features_observe(&f->judged, &f->ours, &facts);
+    return feature_answer(&facts, feature, LEVEL_EFFECTIVE, false);
+}
+
+Test(judge, TLB_2_a_load_through_the_new_table_entry_is_the_effect)
+{
+    static const char *const unasked[] = {"store8 ram+0x51 2", "store8 ram+0x50 1", "@1 store8 ram+0x90 2",
+                                          "store8 ram+0x50 2\ninvlpg 0x8000000000"};
+    const unsigned tlb_flush = 6;
+    struct fixture f;
+
+    fixture_init(
+        &f, "wrmsr MSR_KVM_STEAL_TIME ram+0x41\n@1 wrmsr MSR_KVM_STEAL_TIME ram+0x81\nmap 0x8000000000 "
+            "ram+3\nload64 0x8000000000\nmap 0x8000000000 ram+0x1003\nlock-cmpxchg8 ram+0x50 1 3\nload64 "
+            "0x8000000000");
+    cr_assert(eq(int, effect_of(&f, tlb_flush), ANSWER_NOT_TRIED), "the exchange found another value");
+    f.ours.outcomes[fixture_action(&f, OP_LOCK_CMPXCHG8, 0)].regs[0] = 1;
+    cr_assert(eq(int, effect_of(&f, tlb_flush), ANSWER_NO), "the old page");
+    f.ours.outcomes[fixture_action(&f, OP_LOAD64, 1)].regs[0] = 0x22;
+    cr_assert(eq(int, effect_of(&f, tlb_flush), ANSWER_YES));
+    fixture_free(&f);
+    for (unsigned i = 0; i < sizeof(unasked) / sizeof(unasked[0]); i++) {
+        char body[400];
+
+        snprintf(
+            body, sizeof(body),
+            "wrmsr MSR_KVM_STEAL_TIME ram+0x41\n@1 wrmsr MSR_KVM_STEAL_TIME ram+0x81\nload64 0x8000000000\nmap "
+            "0x8000000000 ram+3\n%s\nload64 0x8000000000",
+            unasked[i]);
+        fixture_init(&f, body);
+        f.ours.outcomes[fixture_action(&f, OP_LOAD64, 1)].regs[0] = 0x22;
+        cr_assert(eq(int, effect_of(&f, tlb_flush), ANSWER_NOT_TRIED), "%s", unasked[i]);
+        fixture_free(&f);
+    }
+}
+
+static void arrive(struct fixture *f, uint8_t vector)
+{
+    f->ours.events[0] = realloc(f->ours.events[0], (f->ours.event_count[0] + 1) * sizeof(struct probe_event));
+    f->ours.events[0][f->ours.event_count[0]++] = (struct probe_event){.vector = vector};
+}
+
+Test(judge, MSI_3_a_message_that_goes_elsewhere_is_the_effect)
+{
+    const unsigned ext_dest = 12;
+    struct fixture f;
+
+    fixture_init(&f, "store32 0xfee01000 0x41\nstore32 0xfee01030 0x43\nstore32 0xfee01020 0x42");
+    cr_assert(eq(int, effect_of(&f, ext_dest), ANSWER_NOT_TRIED), "messages do not arrive at all");
+    arrive(&f, 0x41);
+    cr_assert(eq(int, effect_of(&f, ext_dest), ANSWER_YES));
+    arrive(&f, 0x42);
+    cr_assert(eq(int, effect_of(&f, ext_dest), ANSWER_NO));
+    fixture_free(&f);
+}
+
+Test(judge, every_feature_that_cannot_be_seen_says_why)
+{
+    for (unsigned f = 0; f < PV_FEATURES; f++)
+        cr_assert(eq(int, pv_features[f].effect == EFFECT_INVISIBLE, pv_features[f].unseen != NULL), "%s",
+                  pv_features[f].name);
 }
 
 Test(judge, decision_11_after_a_host_action_of_one_machine_alone_nothing_is_compared)

@@ -119,6 +119,30 @@ Test(report, a_scenario_runs_where_its_vcpus_are_present_not_possible)
     run_free(&run);
 }
 
+Test(report, ENF_3_a_scenario_is_skipped_where_flags_close_what_it_needs)
+{
+    static const char text[] = "paravane 1\nfeatures kvm-pv-tlb-flush\n\nrdtsc\n";
+    static const struct {
+        const char *cpu;
+        bool runs;
+    } rows[] = {{"kvm64,kvm-pv-tlb-flush=off", true},
+                {"kvm64,kvm-pv-tlb-flush=off,kvm-pv-enforce-cpuid=on", false},
+                {"kvm64,kvm-pv-tlb-flush=on,kvm-pv-enforce-cpuid=on", true}};
+    struct program_error error;
+    char why[160];
+
+    run_init(&run);
+    cr_assert(eq(int, run_add_scenario(&run, "flush", "", text, strlen(text), &error), 0));
+    for (unsigned i = 0; i < 3; i++) {
+        const struct flag_set set = {
+            .name = "set", .cpu = rows[i].cpu, .machine = "pc", .smp = "1", .memory = "64M"};
+
+        cr_assert(eq(int, run_add_set(&run, &set, NULL), 0));
+        cr_assert(eq(int, !run_skip_reason(&run, i, 0, why, sizeof(why)), rows[i].runs), "%s", rows[i].cpu);
+    }
+    run_free(&run);
+}
+
 Test(report, JSON_has_the_shape_that_scripts_rely_on)
 {
     cJSON *root, *summary, *kinds, *difference;

@@ -86,6 +86,44 @@ Test(steal, STL_9_flags_and_pads_are_left_as_they_are)
     cr_assert(zero(int, memcmp(&now, &st, sizeof(st))));
 }
 
+/* vCPU 0 halts and is kicked; asleep: between the two it is found to have nothing to do. */
+static void halt_and_kick(struct fake_vm *f, bool asleep)
+{
+    vcpu_enter(f->vcpu);
+    vcpu_halt(f->vcpu);
+    if (asleep)
+        cr_assert(not(vcpu_enter(f->vcpu)));
+    lapic_accept(f->vcpu, APIC_REMOTE_READ, 0, false, true);
+}
+
+Test(steal, STL_5_one_that_slept_comes_back_by_a_load)
+{
+    FAKE_VM(f);
+    enabled(&f);
+    halt_and_kick(&f, true);
+    uint32_t version = record(&f).version;
+    cr_assert(vcpu_enter(f.vcpu));
+    cr_assert(eq(u32, record(&f).version, version + 2));
+    halt_and_kick(&f, false);
+    cr_assert(vcpu_enter(f.vcpu));
+    cr_assert(eq(u32, record(&f).version, version + 2), "a halt that ends at once keeps its CPU");
+}
+
+/* Seen on Linux 6.1: scenario tlb-flush-smp. */
+Test(steal, TLB_2_one_that_slept_wakes_with_a_flushed_TLB)
+{
+    FAKE_VM(f);
+    const uint8_t flush = KVM_VCPU_FLUSH_TLB;
+
+    enabled(&f);
+    halt_and_kick(&f, true);
+    ram_write(&f, RECORD + offsetof(struct kvm_steal_time, preempted), &flush, 1);
+    uint32_t flushes = f.vcpu->tlb_flushes;
+    cr_assert(vcpu_enter(f.vcpu));
+    cr_assert(eq(u8, record(&f).preempted, 0));
+    cr_assert(eq(u32, f.vcpu->tlb_flushes, flushes + 1));
+}
+
 /* The kernel's own test of the record. */
 Test(steal, STL_12_what_an_enabled_record_looks_like)
 {

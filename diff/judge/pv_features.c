@@ -9,20 +9,50 @@ const char *const feature_level_names[FEATURE_LEVELS] = {"advertised", "accepted
 #define BIT(n) (1u << (n))
 const struct pv_feature pv_features[PV_FEATURES] = {
     {"kvmclock", BIT(0) | BIT(3), 0, {0x11, 0x12, 0x4b564d00, 0x4b564d01}, 0, EFFECT_CLOCK},
-    {"kvm-nopiodelay", BIT(1), 0, {0}, 0, EFFECT_INVISIBLE},
+    {"kvm-nopiodelay",
+     BIT(1),
+     0,
+     {0},
+     0,
+     EFFECT_INVISIBLE,
+     "cannot be seen: a hint to the guest; the host does nothing for it"},
     {"kvm-asyncpf", BIT(4), 0, {0x4b564d02}, 0, EFFECT_APF},
     {"kvm-steal-time", BIT(5), 0, {0x4b564d03}, 0, EFFECT_STEAL},
     {"kvm-pv-eoi", BIT(6), 0, {0x4b564d04}, 0, EFFECT_EOI},
     {"kvm-pv-unhalt", BIT(7), 0, {0}, 5, EFFECT_UNHALT},
-    {"kvm-pv-tlb-flush", BIT(9), 0, {0}, 0, EFFECT_HOST},
-    {"kvm-asyncpf-vmexit", BIT(10), 0, {0}, 0, EFFECT_INVISIBLE}, /* but in nested guests: APV-4 */
+    {"kvm-pv-tlb-flush", BIT(9), 0, {0}, 0, EFFECT_FLUSH},
+    {"kvm-asyncpf-vmexit",
+     BIT(10),
+     0,
+     {0},
+     0,
+     EFFECT_INVISIBLE,
+     "cannot be seen: it matters to a guest that runs guests of its own alone (APV-4)"},
     {"kvm-pv-ipi", BIT(11), 0, {0}, 10, EFFECT_IPI},
-    {"kvm-poll-control", BIT(12), 0, {0x4b564d05}, 0, EFFECT_INVISIBLE},
-    {"kvm-pv-sched-yield", BIT(13), 0, {0}, 11, EFFECT_INVISIBLE},
+    {"kvm-poll-control",
+     BIT(12),
+     0,
+     {0x4b564d05},
+     0,
+     EFFECT_INVISIBLE,
+     "cannot be seen: polling for a halted vCPU spends the host's time, no state of the guest"},
+    {"kvm-pv-sched-yield",
+     BIT(13),
+     0,
+     {0},
+     11,
+     EFFECT_INVISIBLE,
+     "cannot be seen: it moves threads of the host, no state of the guest (YLD-2)"},
     {"kvm-asyncpf-int", BIT(14), 0, {0x4b564d06, 0x4b564d07}, 0, EFFECT_APF_INT},
-    {"kvm-msi-ext-dest-id", BIT(15), 0, {0}, 0, EFFECT_HOST},
+    {"kvm-msi-ext-dest-id", BIT(15), 0, {0}, 0, EFFECT_EXT_DEST},
     {"kvmclock-stable-bit", BIT(24), 0, {0}, 0, EFFECT_STABLE},
-    {"kvm-hint-dedicated", 0, BIT(0), {0}, 0, EFFECT_INVISIBLE},
+    {"kvm-hint-dedicated",
+     0,
+     BIT(0),
+     {0},
+     0,
+     EFFECT_INVISIBLE,
+     "cannot be seen: a hint to the guest; the host does nothing for it (HNT-1)"},
 };
 
 #define MSR_APF_INT 0x4b564d06u
@@ -148,6 +178,95 @@ static void observe_handler(struct observation *o, uint32_t index, const struct 
     }
 }
 
+#define PREEMPTED_AT 16 /* in the steal time record */
+#define FLUSH_TLB    2
+
+/* A flush request for this vCPU: bit 1 stored, or put beside what was there (TLB-1, TLB-2). */
+static bool asks_for_flush(const struct observation *o, uint32_t index, unsigned vcpu)
+{
+    const struct action *action = &o->judged->program->actions[index];
+    const struct outcome *outcome = outcome_of(o, index);
+    bool exchange = action->op == OP_LOCK_CMPXCHG8;
+    uint64_t gpa = operand_address(&action->args[0]);
+    struct record_area area;
+
+    if ((action->op != OP_STORE8 && !exchange) || !outcome || outcome->status != OUTCOME_OK ||
+        !(action->args[exchange ? 2 : 1].value & FLUSH_TLB) ||
+        (exchange && outcome->regs[0] != (action->args[1].value & 0xff)))
+        return false;
+    return record_at(o->judged, index, gpa, &area) && area.kind == RECORD_STEAL &&
+           gpa == area.gpa + PREEMPTED_AT && area.vcpu == vcpu;
+}
+
+static bool same_page(const struct action *a, const struct action *b)
+{
+    return !((a->args[0].value ^ b->args[0].value) / 4096);
+}
+
+/* A load from the probe's window: the vCPU's load before it saw one page, then came a new table entry, then a request. */
+static void observe_window(struct observation *o, uint32_t index, const struct action *action,
+                           const struct outcome *outcome)
+{
+    bool asked = false, remapped = false;
+
+    if (action->args[0].base != BASE_NONE ||
+        action->args[0].value - PROBE_WINDOW >= PROBE_WINDOW_PAGES * 4096ull)
+        return;
+    for (uint32_t i = index; i-- > 0;) {
+        const struct action *earlier = &o->judged->program->actions[i];
+        const struct outcome *then = outcome_of(o, i);
+
+        asked |= asks_for_flush(o, i, action->vcpu);
+        if (earlier->op == OP_MAP && same_page(earlier, action))
+            remapped |= asked;
+        if (earlier->vcpu != action->vcpu || !same_page(earlier, action))
+            continue;
+        if (earlier->op == OP_INVLPG)
+            return; /* flushed by the guest itself */
+        if (earlier->op == action->op && then && then->status == OUTCOME_OK) {
+            if (remapped)
+                effect(o, EFFECT_FLUSH, then->regs[0] != outcome->regs[0]);
+            return;
+        }
+    }
+}
+
+#define MSI_WINDOW      0xfee00000u
+#define MSI_WINDOW_SIZE 0x100000u
+#define MSI_EXT_FIELD   0xff0u
+#define MSI_OTHER_FORM  0x10u
+
+static bool sends_msi(const struct action *action)
+{
+    uint64_t offset = action->args[0].value - MSI_WINDOW;
+
+    return action->op == OP_STORE32 && action->args[0].base == BASE_NONE && offset >= 4096 &&
+           offset < MSI_WINDOW_SIZE;
+}
+
+/* A message with extended id bits, after one without them to the same id had arrived (MSI-3). */
+static void observe_msi(struct observation *o, uint32_t index, const struct action *action)
+{
+    uint64_t address = action->args[0].value;
+
+    if (!sends_msi(action) || !(address & MSI_EXT_FIELD) || address & MSI_OTHER_FORM)
+        return;
+    for (uint32_t i = index; i-- > 0;) {
+        const struct action *plain = &o->judged->program->actions[i];
+
+        if (sends_msi(plain) && plain->args[0].value == (address & ~(uint64_t)MSI_EXT_FIELD) &&
+            vector_arrived(o, (uint8_t)plain->args[1].value)) {
+            effect(o, EFFECT_EXT_DEST, !vector_arrived(o, (uint8_t)action->args[1].value));
+            return;
+        }
+    }
+}
+
+static bool is_load(enum action_op op)
+{
+    return op >= OP_LOAD8 && op <= OP_LOAD64;
+}
+
 static bool is_cpl0(const struct action *action)
 {
     return action->mode == MODE_64 || action->mode == MODE_COMPAT || action->mode == MODE_32 ||
@@ -177,6 +296,9 @@ static void observe_action(struct observation *o, uint32_t index)
     if ((action->op == OP_VMCALL || action->op == OP_VMMCALL) && action->args[0].value == HC_SEND_IPI &&
         outcome->regs[0] && outcome->regs[0] <= PROBE_VCPUS)
         effect(o, EFFECT_IPI, vector_arrived(o, (uint8_t)action->args[4].value));
+    if (is_load(action->op))
+        observe_window(o, index, action, outcome);
+    observe_msi(o, index, action);
     if (action->op == OP_HLT)
         effect(o, EFFECT_UNHALT, !outcome->regs[0]);
 }
@@ -220,15 +342,36 @@ enum feature_answer feature_answer(const struct feature_facts *facts, unsigned f
     case LEVEL_EFFECTIVE:
         if (row->effect == EFFECT_INVISIBLE)
             return ANSWER_INVISIBLE;
+        if (has_door && facts->of[feature].tries && !facts->of[feature].served)
+            return ANSWER_NO; /* nobody can ask for it */
         return yes_no(facts->of[feature].effect_tried, facts->of[feature].effect_seen);
     case LEVEL_CLOSED:
         if (!has_door)
             return ANSWER_INVISIBLE;
-        if (!enforced || facts->of[feature].advertised || !facts->of[feature].tries)
+        if (!enforced || facts->of[feature].advertised)
+            return ANSWER_NOT_APPLIES;
+        if (!facts->of[feature].tries)
             return ANSWER_NOT_TRIED;
         return facts->of[feature].served ? ANSWER_NO : ANSWER_YES;
     case FEATURE_LEVELS:
         break;
     }
     return ANSWER_NOT_TRIED;
+}
+
+const char *feature_reason(unsigned feature, enum feature_level level, enum feature_answer answer,
+                           bool enforced)
+{
+    switch (answer) {
+    case ANSWER_NOT_TRIED:
+        return "not tried: no scenario that ran under these flags asks";
+    case ANSWER_NOT_APPLIES:
+        return enforced ? "does not apply: the feature is advertised"
+                        : "does not apply: these flags do not enforce";
+    case ANSWER_INVISIBLE:
+        return level == LEVEL_EFFECTIVE ? pv_features[feature].unseen
+                                        : "cannot be seen: it has no MSR and no hypercall of its own";
+    default:
+        return "";
+    }
 }

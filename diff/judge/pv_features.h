@@ -18,20 +18,26 @@ enum feature_answer {
     ANSWER_NOT_TRIED, /* no program of this run asks */
     ANSWER_NO,
     ANSWER_YES,
-    ANSWER_INVISIBLE, /* by design nothing that a guest could see */
+    ANSWER_INVISIBLE,   /* by design nothing that a guest could see */
+    ANSWER_NOT_APPLIES, /* closed: where nothing enforces, or where the feature is advertised */
 };
+static inline bool feature_decided(enum feature_answer answer)
+{
+    return answer == ANSWER_YES || answer == ANSWER_NO;
+}
 
 enum feature_effect {
     EFFECT_INVISIBLE,
-    EFFECT_HOST, /* takes a host that does something at the right moment: a scenario cannot ask QEMU for it */
-    EFFECT_CLOCK,   /* a sampled record has a multiplier */
-    EFFECT_STABLE,  /* and the stable flag */
-    EFFECT_STEAL,   /* the record's version moved */
-    EFFECT_APF,     /* a token appeared in the area */
-    EFFECT_APF_INT, /* the chosen vector arrived */
-    EFFECT_EOI,     /* a handler found the bit set */
-    EFFECT_IPI,     /* the sent vector arrived */
-    EFFECT_UNHALT,  /* a halt ended without an interrupt */
+    EFFECT_CLOCK,    /* a sampled record has a multiplier */
+    EFFECT_STABLE,   /* and the stable flag */
+    EFFECT_STEAL,    /* the record's version moved */
+    EFFECT_APF,      /* a token appeared in the area */
+    EFFECT_APF_INT,  /* the chosen vector arrived */
+    EFFECT_EOI,      /* a handler found the bit set */
+    EFFECT_IPI,      /* the sent vector arrived */
+    EFFECT_UNHALT,   /* a halt ended without an interrupt */
+    EFFECT_FLUSH,    /* after a flush request a vCPU read through the page table as it is now */
+    EFFECT_EXT_DEST, /* an MSI with extended id bits went elsewhere than the same without */
 };
 
 struct pv_feature {
@@ -40,6 +46,7 @@ struct pv_feature {
     uint32_t msrs[4];   /* zero-terminated where shorter */
     uint32_t hypercall; /* 0: none */
     uint8_t effect;     /* enum feature_effect */
+    const char *unseen; /* EFFECT_INVISIBLE: why, in words */
 };
 #define PV_FEATURES 15
 extern const struct pv_feature pv_features[PV_FEATURES];
@@ -56,5 +63,8 @@ void features_observe(const struct judge_case *judged, const struct transcript *
                       struct feature_facts *facts);
 enum feature_answer feature_answer(const struct feature_facts *facts, unsigned feature,
                                    enum feature_level level, bool enforced);
+/* Why there is no yes or no: "cannot be seen: ...", "does not apply: ...", "not tried: ...". */
+const char *feature_reason(unsigned feature, enum feature_level level, enum feature_answer answer,
+                           bool enforced);
 
 #endif

@@ -14,17 +14,13 @@ static enum feature_answer answer_of(const struct report *report, const struct f
 }
 
 struct tally {
-    unsigned yes[2], no[2], differ, invisible; /* [0] ours, [1] reference */
+    unsigned yes[2], no[2], differ; /* [0] ours, [1] reference */
+    enum feature_answer other;      /* what the reference says where it is neither */
 };
-
-static bool decided(enum feature_answer answer)
-{
-    return answer == ANSWER_YES || answer == ANSWER_NO;
-}
 
 static struct tally tally_feature(const struct report *report, unsigned feature, unsigned level)
 {
-    struct tally tally = {0};
+    struct tally tally = {.other = ANSWER_NOT_APPLIES};
 
     for (unsigned set = 0; set < report->run->set_count; set++) {
         enum feature_answer ours = answer_of(report, report->ours, set, feature, level);
@@ -34,22 +30,20 @@ static struct tally tally_feature(const struct report *report, unsigned feature,
         tally.no[0] += ours == ANSWER_NO;
         tally.yes[1] += theirs == ANSWER_YES;
         tally.no[1] += theirs == ANSWER_NO;
-        tally.differ += decided(ours) && decided(theirs) && ours != theirs;
-        tally.invisible += ours == ANSWER_INVISIBLE;
+        tally.differ += feature_decided(ours) && feature_decided(theirs) && ours != theirs;
+        if (!feature_decided(theirs) && tally.other != ANSWER_NOT_TRIED)
+            tally.other = theirs;
     }
     return tally;
 }
 
-static void add_summary_cell(const struct tally *tally, struct text *out)
+static void add_summary_cell(const struct tally *tally, unsigned feature, unsigned level, struct text *out)
 {
     unsigned tried = tally->yes[1] + tally->no[1];
 
-    if (tally->invisible) {
-        text_add(out, "<td class=\"muted\">nothing to see");
-        return;
-    }
     if (!tried && !(tally->yes[0] + tally->no[0])) {
-        text_add(out, "<td class=\"muted\">not tried");
+        text_add(out, "<td class=\"muted\">");
+        text_escape(out, feature_reason(feature, level, tally->other, true));
         return;
     }
     if (tally->differ)
@@ -72,19 +66,20 @@ static void add_summary(const struct report *report, struct text *out)
         for (unsigned level = 0; level < FEATURE_LEVELS; level++) {
             struct tally tally = tally_feature(report, feature, level);
 
-            add_summary_cell(&tally, out);
+            add_summary_cell(&tally, feature, level, out);
         }
     }
     text_add(out, "</tbody></table><p class=\"muted\">yes: ours | reference, of the flag sets where the "
                   "reference was asked.</p></details>");
 }
 
-static void add_square(enum feature_answer ours, enum feature_answer theirs, unsigned level, struct text *out)
+static void add_square(enum feature_answer ours, enum feature_answer theirs, unsigned level, const char *why,
+                       struct text *out)
 {
-    const char *class = "", *title = "not tried on both";
+    const char *class = "", *title = why;
     char letter = '\0';
 
-    if (decided(ours) && decided(theirs)) {
+    if (feature_decided(ours) && feature_decided(theirs)) {
         class = ours != theirs ? "d" : ours == ANSWER_YES ? "y" : "o";
         title = ours != theirs       ? (ours == ANSWER_YES ? "only ours" : "only the reference")
                 : ours == ANSWER_YES ? "both"
@@ -97,13 +92,25 @@ static void add_square(enum feature_answer ours, enum feature_answer theirs, uns
     text_add(out, "</i>");
 }
 
+static void add_cell(const struct report *report, unsigned set, unsigned feature, unsigned level,
+                     struct text *out)
+{
+    enum feature_answer ours = answer_of(report, report->ours, set, feature, level);
+    enum feature_answer theirs = answer_of(report, report->theirs, set, feature, level);
+
+    add_square(ours, theirs, level,
+               feature_reason(feature, level, feature_decided(theirs) ? ours : theirs,
+                              run_set_enforced(&report->run->sets[set])),
+               out);
+}
+
 static void add_grid(const struct report *report, struct text *out)
 {
     text_add(
         out,
         "<div class=\"card scroll\"><div class=\"legend\"><span><i class=\"y\">A</i>both do</span><span><i class=\"o\">-</i>"
         "neither does</span><span><i class=\"d\">C</i>they disagree</span><span>A advertised, C accepted, E effective, "
-        "X closed when enforced; empty: not tried, or nothing to see</span></div><table class=\"grid\"><thead><tr><td>");
+        "X closed when enforced; empty: no answer, its title says why</span></div><table class=\"grid\"><thead><tr><td>");
     for (unsigned set = 0; set < report->run->set_count; set++) {
         text_add(out, "<th>");
         text_escape(out, report->run->sets[set].name);
@@ -114,8 +121,7 @@ static void add_grid(const struct report *report, struct text *out)
         for (unsigned set = 0; set < report->run->set_count; set++) {
             text_add(out, "<td><div class=\"cell\">");
             for (unsigned level = 0; level < FEATURE_LEVELS; level++)
-                add_square(answer_of(report, report->ours, set, feature, level),
-                           answer_of(report, report->theirs, set, feature, level), level, out);
+                add_cell(report, set, feature, level, out);
             text_add(out, "</div>");
         }
         text_add(out, "\n");

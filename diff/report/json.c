@@ -168,9 +168,24 @@ static void add_not_compared(const struct report *report, cJSON *root)
 
 static const char *answer_word(enum feature_answer answer)
 {
-    static const char *const words[] = {"not tried", "no", "yes", "invisible"};
+    static const char *const words[] = {"not tried", "no", "yes", "invisible", "does not apply"};
 
     return words[answer];
+}
+
+static void add_cell(const struct report *report, unsigned set, unsigned feature, enum feature_level level,
+                     cJSON *object)
+{
+    bool enforced = run_set_enforced(&report->run->sets[set]);
+    enum feature_answer ours = feature_answer(&report->ours[set], feature, level, enforced);
+    enum feature_answer theirs = feature_answer(&report->theirs[set], feature, level, enforced);
+    const char *why = feature_reason(feature, level, feature_decided(theirs) ? ours : theirs, enforced);
+    cJSON *cell = cJSON_AddObjectToObject(object, feature_level_names[level]);
+
+    cJSON_AddStringToObject(cell, "ours", answer_word(ours));
+    cJSON_AddStringToObject(cell, "reference", answer_word(theirs));
+    if (*why)
+        cJSON_AddStringToObject(cell, "reason", why);
 }
 
 static void add_features(const struct report *report, cJSON *root)
@@ -179,19 +194,12 @@ static void add_features(const struct report *report, cJSON *root)
 
     for (unsigned set = 0; set < report->run->set_count; set++)
         for (unsigned f = 0; f < PV_FEATURES; f++) {
-            bool enforced = run_set_enforced(&report->run->sets[set]);
             cJSON *object = cJSON_CreateObject();
 
             cJSON_AddStringToObject(object, "flags", report->run->sets[set].name);
             cJSON_AddStringToObject(object, "feature", pv_features[f].name);
-            for (unsigned level = 0; level < FEATURE_LEVELS; level++) {
-                cJSON *cell = cJSON_AddObjectToObject(object, feature_level_names[level]);
-
-                cJSON_AddStringToObject(cell, "ours",
-                                        answer_word(feature_answer(&report->ours[set], f, level, enforced)));
-                cJSON_AddStringToObject(
-                    cell, "reference", answer_word(feature_answer(&report->theirs[set], f, level, enforced)));
-            }
+            for (unsigned level = 0; level < FEATURE_LEVELS; level++)
+                add_cell(report, set, f, level, object);
             cJSON_AddItemToArray(list, object);
         }
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "diff/machine/driver.h"
+#include "vmm/cpuid/build.h"
 
 #define NEEDS_KVM (NEED_MSR | NEED_HYPERCALL | NEED_CLOCK)
 
@@ -138,6 +139,18 @@ bool run_wants(const struct run *run, unsigned set, unsigned scenario)
     return !*run->sets[set].only || has_word(run->sets[set].only, run->scenarios[scenario].name);
 }
 
+/* Under enforcement only what is advertised works (ENF-3): a program whose header names features needs them. */
+static bool closes_features(const struct run_set *set, uint32_t features)
+{
+    struct cpuid_outcome outcome;
+    struct cpuid_table table;
+
+    if (!features ||
+        cpuid_for_flags(set->cpu, set->machine, set->smp, cpuid_supported_soft(), 0, &table, &outcome))
+        return false;
+    return outcome.enforce_pv && features & ~outcome.granted[FW_KVM];
+}
+
 const char *run_skip_reason(const struct run *run, unsigned set, unsigned scenario, char *buf, size_t size)
 {
     unsigned vcpus = smp_vcpus(run->sets[set].smp), needed = run->scenarios[scenario].program.config.vcpus;
@@ -145,9 +158,12 @@ const char *run_skip_reason(const struct run *run, unsigned set, unsigned scenar
     /* Before anything else: the flags could be changed, this cannot. */
     if (run->theirs.host.tcg && program_needs(&run->scenarios[scenario].program) & NEEDS_KVM)
         return "TCG has no KVM interface";
-    if (needed <= vcpus)
+    if (needed > vcpus)
+        snprintf(buf, size, "it needs %u vCPUs, these flags give %u", needed, vcpus);
+    else if (closes_features(&run->sets[set], run->scenarios[scenario].program.config.features))
+        snprintf(buf, size, "it needs features that these flags close");
+    else
         return NULL;
-    snprintf(buf, size, "it needs %u vCPUs, these flags give %u", needed, vcpus);
     return buf;
 }
 

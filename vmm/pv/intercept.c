@@ -200,6 +200,7 @@ static bool wakes_up(struct vcpu *vcpu)
     if (may_run(vcpu))
         return true; /* REQ_EVENT stays: this entry processes events (EOI-4) */
     vcpu->requests &= ~(uint32_t)REQ_EVENT;
+    vcpu_load(vcpu); /* it gives its CPU away and will come back by a load (STL-5) */
     return false;
 }
 
