@@ -57,6 +57,8 @@ static uint64_t action_gpa(const struct invariants *inv, const struct action *ac
     if (kind == AREA_WALL_CLOCK && action->op == OP_WRMSR &&
         ((uint32_t)what == 0x11 || (uint32_t)what == 0x4b564d00))
         return where ? where : GPA_NOWHERE;
+    if (kind == AREA_WALL_CLOCK && action->op == OP_MIGRATE && inv->vm->clock.wall_msr)
+        return inv->vm->clock.wall_msr; /* QEMU sets the MSR, and KVM writes at each write (CLK-17) */
     if (kind == AREA_CLOCK_PAIRING && (action->op == OP_VMCALL || action->op == OP_VMMCALL) &&
         (wide ? what : (uint32_t)what) == 9)
         return wide ? where : (uint32_t)where;
@@ -238,8 +240,6 @@ bool invariants_stores(struct invariants *inv, const struct action *action, stru
     inv->trace_gap = false;
     if (trace->total == inv->trace_seen)
         return true;
-    if (trace->total < inv->trace_seen)
-        inv->trace_seen = 0; /* a reset began a new trace */
     /* More stores than the ring holds: those that are left are checked one by one, not as a sequence. */
     gap = inv->trace_gap = trace->total - inv->trace_seen > TRACE_ENTRIES;
     if (gap)

@@ -635,3 +635,27 @@ Test(direct, SAV_5_migration_keeps_what_qemu_carries_and_SAV_3_enables_again)
     expect_events(&run, 0, 2, events);
     run_free(&run);
 }
+
+/* What follows the stores, such as the invariants, goes by their number. */
+Test(direct, INV_1_the_trace_of_stores_goes_on_over_a_new_vm)
+{
+    static const struct action wrmsr = {.op = OP_WRMSR,
+                                        .args = {{BASE_NONE, MSR_KVM_SYSTEM_TIME_NEW}, {BASE_RAM, 0x1001}}};
+    static const enum action_op renewing[] = {OP_SAVE_RESTORE, OP_MIGRATE};
+    const struct program_config config = {.vcpus = 1, .ram_pages = 16};
+    struct direct_machine *m = calloc(1, sizeof(*m));
+    struct outcome outcome;
+
+    cr_assert(m != NULL);
+    cr_assert(eq(int, direct_machine_create(m, &config), 0));
+    direct_machine_step(m, &wrmsr, &outcome);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t before = m->vm.trace.total;
+
+        cr_assert(gt(u64, before, 0));
+        direct_machine_step(m, &(struct action){.op = (uint8_t)renewing[i]}, &outcome);
+        cr_assert(ge(u64, m->vm.trace.total, before));
+    }
+    direct_machine_destroy(m);
+    free(m);
+}

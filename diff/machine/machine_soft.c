@@ -160,6 +160,7 @@ static void clear_ram(void *ctx)
     }
 }
 
+/* Into this very VM, made anew: nothing that the snapshot lacks can stay behind. */
 static int save_restore(struct soft_vm *sv)
 {
     char message[160];
@@ -169,10 +170,12 @@ static int save_restore(struct soft_vm *sv)
 
     if (err)
         return err;
+    vm_renew(&sv->vm);
     err = vm_restore(&sv->vm, data, len, message);
     free(data);
     soft_flush(sv->soft);
-    return err;
+    sv->host.ram = memory_slot(&sv->vm.memory, 0)->host;
+    return err ? -EIO : 0;
 }
 
 /* Into this very VM, made anew: to the guest it is another one. */

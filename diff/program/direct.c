@@ -428,6 +428,15 @@ static void resume_vm(struct direct_machine *m)
     m->paused = false;
 }
 
+/* The trace of the host's stores goes on, for those who follow it. */
+static void renew_vm(struct direct_machine *m)
+{
+    uint64_t stores = m->vm.trace.total;
+
+    vm_renew(&m->vm);
+    m->vm.trace.total = stores;
+}
+
 /* Into this very VM, made anew. Where QEMU would end itself, nothing but a reset helps. */
 static int migrate(struct direct_machine *m)
 {
@@ -437,7 +446,7 @@ static int migrate(struct direct_machine *m)
 
     if (err)
         return err;
-    vm_renew(&m->vm);
+    renew_vm(m);
     err = board_migrate_load(migration, &m->vm, &m->clock_device, message);
     board_migrate_free(migration);
     if (!m->paused)
@@ -456,7 +465,7 @@ static int save_restore(struct direct_machine *m)
 
     if (err)
         return err;
-    vm_renew(&m->vm);
+    renew_vm(m);
     err = vm_restore(&m->vm, snapshot, len, message);
     free(snapshot);
     return err;
