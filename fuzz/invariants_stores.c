@@ -57,8 +57,8 @@ static uint64_t action_gpa(const struct invariants *inv, const struct action *ac
     if (kind == AREA_WALL_CLOCK && action->op == OP_WRMSR &&
         ((uint32_t)what == 0x11 || (uint32_t)what == 0x4b564d00))
         return where ? where : GPA_NOWHERE;
-    if (kind == AREA_WALL_CLOCK && action->op == OP_MIGRATE && inv->vm->clock.wall_msr)
-        return inv->vm->clock.wall_msr; /* QEMU sets the MSR, and KVM writes at each write (CLK-17) */
+    if (kind == AREA_WALL_CLOCK && action->op == OP_MIGRATE && inv->vcpus[0].values[PV_WALL])
+        return inv->vcpus[0].values[PV_WALL]; /* QEMU sets the MSR, and KVM writes at each write (CLK-17) */
     if (kind == AREA_CLOCK_PAIRING && (action->op == OP_VMCALL || action->op == OP_VMMCALL) &&
         (wide ? what : (uint32_t)what) == 9)
         return wide ? where : (uint32_t)where;

@@ -659,3 +659,28 @@ Test(direct, INV_1_the_trace_of_stores_goes_on_over_a_new_vm)
     direct_machine_destroy(m);
     free(m);
 }
+
+Test(direct, CPU_9_the_next_program_has_its_own_cpuid_again)
+{
+    static const struct action changes[] = {{.op = OP_SET_CPUID, .args = {{BASE_NONE, 1u << 5}}},
+                                            {.op = OP_ENFORCE, .args = {{BASE_NONE, 1}}},
+                                            {.op = OP_WRMSR, .args = {{BASE_NONE, MSR_KVM_PV_EOI_EN}}}};
+    static const struct action leaf = {.op = OP_CPUID, .args = {{BASE_NONE, 0x40000001}}};
+    const struct program_config config = {.vcpus = 1, .ram_pages = 16, .features = 1u << 6};
+    struct direct_machine *m = calloc(1, sizeof(*m));
+    struct outcome outcome;
+
+    cr_assert(m != NULL);
+    cr_assert(eq(int, direct_machine_create(m, &config), 0));
+    for (unsigned i = 0; i < 3; i++)
+        direct_machine_step(m, &changes[i], &outcome);
+    cr_assert(eq(int, outcome.status, OUTCOME_FAULT));
+    cr_assert(direct_machine_renew(m, &config));
+    direct_machine_step(m, &leaf, &outcome);
+    cr_assert(eq(u64, outcome.regs[0], 1u << 6));
+    direct_machine_step(m, &changes[2], &outcome);
+    cr_assert(eq(int, outcome.status, OUTCOME_OK));
+    cr_assert(not(m->vm.vcpus[0].enforce));
+    direct_machine_destroy(m);
+    free(m);
+}

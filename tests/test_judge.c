@@ -452,7 +452,7 @@ Test(judge, CPU_10_a_feature_leaf_without_the_signature_advertises_nothing)
     facts = (struct feature_facts){0};
     features_observe(&f.judged, &f.ours, &facts);
     cr_assert(eq(int, feature_answer(&facts, 3, LEVEL_ADVERTISED, true), ANSWER_YES));
-    cr_assert(eq(int, feature_answer(&facts, 6, LEVEL_EFFECTIVE, true), ANSWER_NOT_TRIED));
+    cr_assert(eq(int, feature_answer(&facts, 6, LEVEL_EFFECTIVE, false), ANSWER_NOT_TRIED));
     cr_assert(eq(int, feature_answer(&facts, 7, LEVEL_EFFECTIVE, true), ANSWER_INVISIBLE));
     fixture_free(&f);
 }
@@ -556,8 +556,47 @@ Test(judge, MSI_3_a_message_that_goes_elsewhere_is_the_effect)
 Test(judge, every_feature_that_cannot_be_seen_says_why)
 {
     for (unsigned f = 0; f < PV_FEATURES; f++)
-        cr_assert(eq(int, pv_features[f].effect == EFFECT_INVISIBLE, pv_features[f].unseen != NULL), "%s",
-                  pv_features[f].name);
+        if (pv_features[f].effect == EFFECT_INVISIBLE)
+            cr_assert(
+                contains(feature_reason(f, LEVEL_EFFECTIVE, ANSWER_INVISIBLE, false), "cannot be seen: "),
+                "%s", pv_features[f].name);
+}
+
+Test(judge, TLB_4_no_effect_can_be_seen_of_a_closed_flush)
+{
+    struct feature_facts facts = {.of[6].leaf_seen = true};
+
+    cr_assert(eq(int, feature_answer(&facts, 6, LEVEL_EFFECTIVE, true), ANSWER_INVISIBLE));
+    cr_assert(contains(feature_reason(6, LEVEL_EFFECTIVE, ANSWER_INVISIBLE, true), "TLB-4"));
+    cr_assert(eq(int, feature_answer(&facts, 6, LEVEL_EFFECTIVE, false), ANSWER_NOT_TRIED));
+}
+
+Test(judge, DIF_3_an_offer_may_be_withdrawn_where_the_same_vector_had_one)
+{
+    struct probe_event ours[3] = {{.vector = 0x51, .watched = 1, .byte = 1},
+                                  {.vector = 0x51, .watched = 1, .byte = 1},
+                                  {.vector = 0x52, .watched = 1}},
+                       theirs[3];
+    struct fixture f;
+
+    fixture_init(&f, "rdtsc");
+    memcpy(theirs, ours, sizeof(ours));
+    f.ours.event_count[0] = f.theirs.event_count[0] = 3;
+    f.ours.events[0] = ours;
+    f.theirs.events[0] = theirs;
+    theirs[1].byte = 0;
+    fixture_judge(&f);
+    cr_assert(eq(u32, fixture_total(&f, VERDICT_DIFFERENT), 0));
+    theirs[0].byte = 0;
+    fixture_judge(&f);
+    cr_assert(eq(u32, fixture_total(&f, VERDICT_DIFFERENT), 1), "never offered there");
+    memcpy(theirs, ours, sizeof(ours));
+    ours[1].byte = 0;
+    fixture_judge(&f);
+    cr_assert(eq(u32, fixture_total(&f, VERDICT_DIFFERENT), 1), "ours has no such host");
+    f.ours.events[0] = f.theirs.events[0] = NULL;
+    f.ours.event_count[0] = f.theirs.event_count[0] = 0;
+    fixture_free(&f);
 }
 
 Test(judge, decision_11_after_a_host_action_of_one_machine_alone_nothing_is_compared)

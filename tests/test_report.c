@@ -143,6 +143,26 @@ Test(report, ENF_3_a_scenario_is_skipped_where_flags_close_what_it_needs)
     run_free(&run);
 }
 
+Test(report, the_terminal_shows_each_feature_in_numbers)
+{
+    struct text text = {0};
+
+    make_run(0, "plain");
+    build();
+    report.ours[0].of[3].leaf_seen = report.theirs[0].of[3].leaf_seen = true;
+    report.ours[0].of[3].advertised = true;
+    report.ours[1].of[3] = report.theirs[1].of[3] = report.ours[0].of[3];
+    report_terminal(&report, false, &text);
+    cr_assert(contains(text.bytes, "kvm-steal-time          1 DIFFER"), "%s", text.bytes);
+    report.theirs[0].of[3].advertised = true;
+    text_free(&text);
+    report_terminal(&report, false, &text);
+    cr_assert(contains(text.bytes, "kvm-steal-time           2 of  2"), "%s", text.bytes);
+    text_free(&text);
+    report_free(&report);
+    run_free(&run);
+}
+
 Test(report, JSON_has_the_shape_that_scripts_rely_on)
 {
     cJSON *root, *summary, *kinds, *difference;

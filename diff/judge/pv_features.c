@@ -20,7 +20,13 @@ const struct pv_feature pv_features[PV_FEATURES] = {
     {"kvm-steal-time", BIT(5), 0, {0x4b564d03}, 0, EFFECT_STEAL},
     {"kvm-pv-eoi", BIT(6), 0, {0x4b564d04}, 0, EFFECT_EOI},
     {"kvm-pv-unhalt", BIT(7), 0, {0}, 5, EFFECT_UNHALT},
-    {"kvm-pv-tlb-flush", BIT(9), 0, {0}, 0, EFFECT_FLUSH},
+    {"kvm-pv-tlb-flush",
+     BIT(9),
+     0,
+     {0},
+     0,
+     EFFECT_FLUSH,
+     "cannot be seen: where it is closed an old translation may live on, or not (TLB-4)"},
     {"kvm-asyncpf-vmexit",
      BIT(10),
      0,
@@ -341,6 +347,9 @@ enum feature_answer feature_answer(const struct feature_facts *facts, unsigned f
         return has_door ? yes_no(facts->of[feature].tries, facts->of[feature].served) : ANSWER_INVISIBLE;
     case LEVEL_EFFECTIVE:
         if (row->effect == EFFECT_INVISIBLE)
+            return ANSWER_INVISIBLE;
+        if (row->effect == EFFECT_FLUSH && enforced && facts->of[feature].leaf_seen &&
+            !facts->of[feature].advertised)
             return ANSWER_INVISIBLE;
         if (has_door && facts->of[feature].tries && !facts->of[feature].served)
             return ANSWER_NO; /* nobody can ask for it */

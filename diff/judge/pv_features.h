@@ -46,7 +46,7 @@ struct pv_feature {
     uint32_t msrs[4];   /* zero-terminated where shorter */
     uint32_t hypercall; /* 0: none */
     uint8_t effect;     /* enum feature_effect */
-    const char *unseen; /* EFFECT_INVISIBLE: why, in words */
+    const char *unseen; /* why its effect cannot be seen, always or where it is closed */
 };
 #define PV_FEATURES 15
 extern const struct pv_feature pv_features[PV_FEATURES];

@@ -9,13 +9,14 @@
 #include "diff/machine/deadline.h"
 #include "diff/machine/mailbox_run.h"
 
-#define BOOT_NS     15000000000ull
-#define ACTION_NS   8000000000ull /* generous: on a busy host a TCG vCPU may wait for seconds */
-#define HLT_NS      200000000ull
-#define LOOK_US     20
-#define SAMPLES_END UINT32_MAX
-#define FORCED      0x80
-#define COMMAND_SEQ 1u
+#define BOOT_NS          15000000000ull
+#define ACTION_NS        8000000000ull /* generous: on a busy host a TCG vCPU may wait for seconds */
+#define HLT_NS           200000000ull
+#define LOOK_US          20
+#define SAMPLES_END      UINT32_MAX
+#define FORCED           0x80
+#define COMMAND_SEQ      1u
+#define BOOT_RETRIES_MAX 2
 
 struct run {
     struct mailbox_host *host;
@@ -26,7 +27,8 @@ struct run {
     uint32_t position;   /* no action before this one can be current any more */
     uint32_t served_seq; /* last host_seq that was answered */
     uint32_t sampled;    /* OP_CLOCK action whose samples were taken; UINT32_MAX: none */
-    unsigned hangs;
+    unsigned hangs, boot_retries;
+    bool started; /* since the last restart the probe has left PROBE_BOOTING: all its vCPUs came */
     bool paused;
     uint32_t timed; /* action that deadline_ns is for; UINT32_MAX: for the way to one */
     uint64_t deadline_ns;
@@ -166,6 +168,7 @@ static int restart(struct run *run)
 {
     uint32_t boots = run->m->boots;
 
+    run->started = false;
     if (run->host->restart(run->host->ctx))
         return fail(run, -EIO, "the VM could not be reset");
     return wait_for_boot(run, boots);
@@ -411,6 +414,14 @@ static int get_over_hang(struct run *run, const char *how)
     return restart_at(run, index + 1);
 }
 
+/* The probe waits for a vCPU that does not come: nothing of the program is to blame. */
+static int boot_again(struct run *run)
+{
+    if (run->boot_retries++ < BOOT_RETRIES_MAX)
+        return restart_at(run, run->position);
+    return fail(run, -EIO, "a vCPU did not start after a reset, again and again");
+}
+
 /* Looks at the probe once and serves what it waits for. 1: the program is over. */
 static int look(struct run *run)
 {
@@ -419,6 +430,9 @@ static int look(struct run *run)
 
     if (m->done_seq == COMMAND_SEQ)
         return 1;
+    if (state == PROBE_BOOTING && !run->started)
+        return deadline_passed(run->deadline_ns) ? boot_again(run) : 0;
+    run->started = true;
     if (state == PROBE_PANIC)
         return get_over_hang(run, "broke the probe");
     if (m->current >= run->program->count && run->program->count)

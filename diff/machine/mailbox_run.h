@@ -35,8 +35,9 @@ struct mailbox_host {
     /* Set by mailbox_run while the guest takes a clock sample: pump should neither sleep nor run long. */
     bool urgent;
     /* Deadlines in ns of CLOCK_MONOTONIC; 0 takes the default in brackets. */
-    uint64_t boot_ns;   /* from restart to the probe waiting for its magic [5 s] */
-    uint64_t action_ns; /* one action [2 s] */
+    uint64_t
+        boot_ns; /* from restart to the probe waiting for its magic, and from there to all vCPUs [15 s] */
+    uint64_t action_ns; /* one action [8 s] */
     uint64_t hlt_ns;    /* a hlt on vCPU 0, which nothing but a latched kick can end [200 ms] */
 };
 

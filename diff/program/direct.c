@@ -60,7 +60,7 @@ static void program_start(struct direct_machine *m)
     shell_start(m);
     m->index = UINT32_MAX; /* the first step makes it 0 */
     m->hangs = 0;
-    m->paused = m->reshaped = m->guest_ran = false;
+    m->paused = m->reshaped = m->reconfigured = m->guest_ran = false;
     m->clock_device = (struct kvmclock_device){.valid = false};
     m->wake_count = 0;
     memset(m->event_count, 0, sizeof(m->event_count));
@@ -173,7 +173,7 @@ static bool same_cpuid(const struct program_config *a, const struct program_conf
 
 bool direct_machine_renew(struct direct_machine *m, const struct program_config *config)
 {
-    bool keep_cpuid = same_cpuid(&m->config, config);
+    bool keep_cpuid = same_cpuid(&m->config, config) && !m->reconfigured;
 
     if (m->reshaped || !same_shape(&m->config, config)) {
         direct_machine_destroy(m);
@@ -476,6 +476,7 @@ static int other_host_action(struct direct_machine *m, struct action action, str
     for (unsigned i = 0; i < op_info(action.op)->args; i++)
         action.args[i].value += m->bases[action.args[i].base];
     m->reshaped |= host_act_reshapes(action.op);
+    m->reconfigured |= op_info(action.op)->needs & NEED_RECONFIGURE;
     for (unsigned i = 0; !m->guest_ran && i < m->config.vcpus; i++)
         m->vm.vcpus[i].has_run = false; /* settle() has looked for work, no more */
     return host_act(&m->vm, &action, outcome);

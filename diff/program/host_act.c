@@ -216,5 +216,5 @@ int host_act(struct vm *vm, const struct action *action, struct outcome *outcome
 
 bool host_act_reshapes(enum action_op op)
 {
-    return op_info(op)->needs & (NEED_SLOTS | NEED_RECONFIGURE | NEED_DIRTY_LOG);
+    return op_info(op)->needs & (NEED_SLOTS | NEED_DIRTY_LOG);
 }

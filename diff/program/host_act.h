@@ -12,7 +12,7 @@
 /* Operands have their addresses resolved. Fills outcome's data where the action has some. 0, -ENOTSUP (no such action
  * here), or what the VMM answered: -EINVAL, -EEXIST, -ENOENT, -ENOSPC, -ENOMEM. */
 int host_act(struct vm *vm, const struct action *action, struct outcome *outcome);
-/* The action may leave memory slots, dirty logs or CPUID otherwise than the program's header has them. */
+/* The action may leave memory slots or dirty logs otherwise than the program's header has them. */
 bool host_act_reshapes(enum action_op op);
 
 #endif

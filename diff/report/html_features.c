@@ -7,37 +7,8 @@ static const char letters[FEATURE_LEVELS] = {'A', 'C', 'E', 'X'};
 static const char *const questions[FEATURE_LEVELS] = {"advertised", "MSR or hypercall accepted",
                                                       "effect seen", "closed when enforced"};
 
-static enum feature_answer answer_of(const struct report *report, const struct feature_facts *facts,
-                                     unsigned set, unsigned feature, unsigned level)
-{
-    return feature_answer(&facts[set], feature, level, run_set_enforced(&report->run->sets[set]));
-}
-
-struct tally {
-    unsigned yes[2], no[2], differ; /* [0] ours, [1] reference */
-    enum feature_answer other;      /* what the reference says where it is neither */
-};
-
-static struct tally tally_feature(const struct report *report, unsigned feature, unsigned level)
-{
-    struct tally tally = {.other = ANSWER_NOT_APPLIES};
-
-    for (unsigned set = 0; set < report->run->set_count; set++) {
-        enum feature_answer ours = answer_of(report, report->ours, set, feature, level);
-        enum feature_answer theirs = answer_of(report, report->theirs, set, feature, level);
-
-        tally.yes[0] += ours == ANSWER_YES;
-        tally.no[0] += ours == ANSWER_NO;
-        tally.yes[1] += theirs == ANSWER_YES;
-        tally.no[1] += theirs == ANSWER_NO;
-        tally.differ += feature_decided(ours) && feature_decided(theirs) && ours != theirs;
-        if (!feature_decided(theirs) && tally.other != ANSWER_NOT_TRIED)
-            tally.other = theirs;
-    }
-    return tally;
-}
-
-static void add_summary_cell(const struct tally *tally, unsigned feature, unsigned level, struct text *out)
+static void add_summary_cell(const struct feature_tally *tally, unsigned feature, unsigned level,
+                             struct text *out)
 {
     unsigned tried = tally->yes[1] + tally->no[1];
 
@@ -64,7 +35,7 @@ static void add_summary(const struct report *report, struct text *out)
     for (unsigned feature = 0; feature < PV_FEATURES; feature++) {
         text_format(out, "<tr><th class=\"m\">%s", pv_features[feature].name);
         for (unsigned level = 0; level < FEATURE_LEVELS; level++) {
-            struct tally tally = tally_feature(report, feature, level);
+            struct feature_tally tally = feature_tally(report, feature, (enum feature_level)level);
 
             add_summary_cell(&tally, feature, level, out);
         }
@@ -95,13 +66,16 @@ static void add_square(enum feature_answer ours, enum feature_answer theirs, uns
 static void add_cell(const struct report *report, unsigned set, unsigned feature, unsigned level,
                      struct text *out)
 {
-    enum feature_answer ours = answer_of(report, report->ours, set, feature, level);
-    enum feature_answer theirs = answer_of(report, report->theirs, set, feature, level);
+    bool enforced = run_set_enforced(&report->run->sets[set]);
+    enum feature_answer ours =
+        feature_answer(&report->ours[set], feature, (enum feature_level)level, enforced);
+    enum feature_answer theirs =
+        feature_answer(&report->theirs[set], feature, (enum feature_level)level, enforced);
 
-    add_square(ours, theirs, level,
-               feature_reason(feature, level, feature_decided(theirs) ? ours : theirs,
-                              run_set_enforced(&report->run->sets[set])),
-               out);
+    add_square(
+        ours, theirs, level,
+        feature_reason(feature, (enum feature_level)level, feature_decided(theirs) ? ours : theirs, enforced),
+        out);
 }
 
 static void add_grid(const struct report *report, struct text *out)

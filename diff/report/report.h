@@ -51,6 +51,13 @@ void report_reference_title(const struct report *report, struct text *out);
 /* Whether the scenario's two sides ran under the set. */
 bool report_has_both(const struct report *report, unsigned set, unsigned scenario);
 
+/* One question about one feature, over all flag sets. [0] ours, [1] the reference. */
+struct feature_tally {
+    unsigned yes[2], no[2], differ;
+    enum feature_answer other; /* what the reference says where it says neither; ANSWER_NOT_TRIED wins */
+};
+struct feature_tally feature_tally(const struct report *report, unsigned feature, enum feature_level level);
+
 /* The formats. */
 void report_html(const struct report *report, struct text *out);
 void report_json(const struct report *report, struct text *out);

@@ -88,6 +88,30 @@ static void add_kinds(const struct report *report, struct text *out)
     }
 }
 
+/* "11 of 17": where the reference does it. "-": nowhere a yes or no; the report says why. */
+static void add_features(const struct report *report, bool colours, struct text *out)
+{
+    text_add(out, "  feature               advertised    accepted   effective      closed\n");
+    for (unsigned feature = 0; feature < PV_FEATURES; feature++) {
+        text_add(out, "  ");
+        add_plain(out, pv_features[feature].name, 20);
+        for (unsigned level = 0; level < FEATURE_LEVELS; level++) {
+            struct feature_tally tally = feature_tally(report, feature, (enum feature_level)level);
+            unsigned tried = tally.yes[1] + tally.no[1];
+
+            if (tally.differ)
+                text_format(out, "%s   %2u DIFFER%s", paint(colours, "\x1b[31m"), tally.differ,
+                            paint(colours, "\x1b[0m"));
+            else if (tried)
+                text_format(out, "    %2u of %2u", tally.yes[1], tried);
+            else
+                text_add(out, "           -");
+        }
+        text_add(out, "\n");
+    }
+    text_add(out, "\n");
+}
+
 static void add_stale(const struct report *report, struct text *out)
 {
     for (unsigned i = 0; i < report->known.count; i++)
@@ -152,6 +176,7 @@ void report_terminal(const struct report *report, bool colours, struct text *out
                 check_total(&report->counts, VERDICT_NOT_COMPARED));
     add_kinds(report, out);
     text_add(out, "\n");
+    add_features(report, colours, out);
     add_fuzzing(&report->fuzzing, colours, out);
     add_rows(report, VERDICT_DIFFERENT, colours, out);
     add_rows(report, VERDICT_KNOWN, colours, out);
