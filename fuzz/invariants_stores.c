@@ -83,6 +83,8 @@ static bool store_allowed(const struct invariants *inv, const struct action *act
     const struct vcpu_seen *seen;
     uint64_t now[PV_VALUES];
 
+    if (entry->kind == AREA_HYPERV && action->op == OP_MIGRATE)
+        return inside(entry, entry->gpa & HV_PAGE_ADDRESS); /* each such MSR is set again: any vCPU's page */
     if (entry->kind == AREA_WALL_CLOCK || entry->kind == AREA_CLOCK_PAIRING || entry->kind == AREA_HYPERV)
         return inside(entry, action_gpa(inv, action, entry->kind));
     if (entry->kind >= AREA_KINDS || entry->vcpu_id >= inv->vcpu_count)
