@@ -31,7 +31,9 @@ enum {
 static const struct argp_option argp_options[] = {
     {"models", KEY_MODELS, "A,B", 0, "these only (all that the QEMU on the PATH lists)", 1},
     {"variants", KEY_VARIANTS, "A,B", 0,
-     "of plain, pv-on, pv-off, smp, forced, intel-dies, amd-no-l3 (the first four)", 1},
+     "of plain, pv-on, pv-off, smp, forced, intel-dies, amd-no-l3, hyper-v, hyper-v-nested, hyper-v-debug, "
+     "hyper-v-all, host-cache (the first four)",
+     1},
     {"reference", KEY_REFERENCE, "WHAT", 0, "qemu-tcg, qemu-box or qemu-kvm (qemu-tcg)", 2},
     {"machine", KEY_MACHINE, "M", 0, "QEMU's -machine (pc)", 2},
     {"jobs", 'j', "N", 0, "machines at once (qemu-tcg: one per core; else 1)", 2},

@@ -270,6 +270,8 @@ static int print_json(const struct answer *answer, const struct cpuid_supported 
     each_dropped(&answer->first, host, json_name, dropped);
     for (uint32_t i = 0; i < messages_kept(&answer->warnings); i++)
         cJSON_AddItemToArray(warnings, json_text(answer->warnings.list[i].text));
+    if (answer->first.not_modelled)
+        cJSON_AddStringToObject(root, "not_modelled", answer->first.not_modelled);
     json_error(errors, &answer->error);
     for (unsigned i = 0; i < answer->vcpus; i++)
         cJSON_AddItemToArray(vcpus, json_vcpu(answer->apic_ids[i], &answer->tables[i]));
@@ -289,6 +291,8 @@ static void print_messages(const struct answer *answer)
         fprintf(stderr, "pv-vmm: warning: %s\n", answer->warnings.list[i].text);
     if (answer->warnings.total > MESSAGES_MAX)
         fprintf(stderr, "pv-vmm: %" PRIu32 " more warnings\n", answer->warnings.total - MESSAGES_MAX);
+    if (answer->first.not_modelled)
+        fprintf(stderr, "pv-vmm: note: %s\n", answer->first.not_modelled);
     if (answer->error.kind)
         fprintf(stderr, "pv-vmm: %s\n", answer->error.text);
 }

@@ -115,8 +115,10 @@ bool supported_from_json(struct cpuid_supported *host, const char *text, size_t 
         return false;
     }
     valid = read_table(root, "supported_cpuid", &host->supported, why) &&
-            read_table(root, "host_cpuid", &host->host, why) && read_extensions(root, host, why) &&
-            read_feature_msrs(root, host, why);
+            read_table(root, "host_cpuid", &host->host, why) &&
+            (!cJSON_HasObjectItem(root, "hyperv_cpuid") ||
+             read_table(root, "hyperv_cpuid", &host->hyperv, why)) &&
+            read_extensions(root, host, why) && read_feature_msrs(root, host, why);
     if (valid && !read_u32(root, "tsc_khz", &host->tsc_khz)) {
         snprintf(why, 160, "\"tsc_khz\" is missing");
         valid = false;

@@ -42,7 +42,29 @@ static void read_host_leaves(struct host_record *record)
     }
 }
 
-static int read_supported(struct host_record *record, int kvm_fd)
+/* The leaves about caches, with their subleaves up to the one that ends them. */
+static void read_host_caches(struct host_record *record)
+{
+    static const struct {
+        uint32_t leaf, last;
+    } leaves[] = {{0x2, 0}, {0x4, 7}, {0x80000005, 0}, {0x80000006, 0}, {0x8000001d, 7}};
+
+    for (unsigned i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
+        for (uint32_t sub = 0; sub <= leaves[i].last; sub++) {
+            uint32_t flags = leaves[i].last ? CPUID_FLAG_SIGNIFICANT_INDEX : 0;
+            struct cpuid_regs r;
+
+            if (leaves[i].leaf > (uint32_t)__get_cpuid_max(leaves[i].leaf & 0x80000000u, NULL))
+                break;
+            __cpuid_count(leaves[i].leaf, sub, r.eax, r.ebx, r.ecx, r.edx);
+            table_add(&record->host, leaves[i].leaf, sub, flags, r);
+            if (leaves[i].last && !(r.eax & 0x1f))
+                break;
+        }
+}
+
+/* One of KVM's lists of CPUID entries. */
+static int read_list(int kvm_fd, unsigned long request, struct cpuid_table *table)
 {
     struct kvm_cpuid2 *list = calloc(1, sizeof(*list) + CPUID_ENTRIES * sizeof(list->entries[0]));
     int err = 0;
@@ -50,12 +72,12 @@ static int read_supported(struct host_record *record, int kvm_fd)
     if (!list)
         return -ENOMEM;
     list->nent = CPUID_ENTRIES;
-    if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, list) < 0)
+    if (ioctl(kvm_fd, request, list) < 0)
         err = -errno;
     for (unsigned i = 0; !err && i < list->nent; i++) {
         const struct kvm_cpuid_entry2 *e = &list->entries[i];
 
-        table_add(&record->supported, e->function, e->index, e->flags,
+        table_add(table, e->function, e->index, e->flags,
                   (struct cpuid_regs){e->eax, e->ebx, e->ecx, e->edx});
     }
     free(list);
@@ -143,6 +165,7 @@ int host_record_read(struct host_record *record, int *keep_fd)
         return -errno;
     read_kernel(record);
     read_host_leaves(record);
+    read_host_caches(record);
     record->native_vmcall = host_record_is_intel(record);
     vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
     if (vm_fd < 0) {
@@ -153,7 +176,9 @@ int host_record_read(struct host_record *record, int *keep_fd)
     for (int i = 0; i < HOST_RECORD_EXTENSIONS; i++)
         record->extensions[i] = ioctl(vm_fd, KVM_CHECK_EXTENSION, i);
     read_feature_msrs(record, kvm_fd);
-    err = read_supported(record, kvm_fd);
+    err = read_list(kvm_fd, KVM_GET_SUPPORTED_CPUID, &record->supported);
+    if (!err && record->extensions[KVM_CAP_SYS_HYPERV_CPUID] > 0)
+        err = read_list(kvm_fd, KVM_GET_SUPPORTED_HV_CPUID, &record->hyperv);
     if (!err)
         err = read_tsc_khz(record, vm_fd);
 out:
@@ -169,6 +194,7 @@ void host_record_supported(const struct host_record *record, struct cpuid_suppor
     *supported = (struct cpuid_supported){.accel = ACCEL_SOFT,
                                           .supported = record->supported,
                                           .host = record->host,
+                                          .hyperv = record->hyperv,
                                           .tsc_khz = record->tsc_khz,
                                           .feature_msr_count = msrs};
     memcpy(supported->extensions, record->extensions, sizeof(supported->extensions));

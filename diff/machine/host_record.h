@@ -19,7 +19,9 @@ struct host_record {
     bool tcg;                     /* QEMU without KVM: its features are constants, nothing else is known */
     bool native_vmcall;           /* VMX: vmcall; else SVM: vmmcall */
     struct cpuid_table supported; /* KVM_GET_SUPPORTED_CPUID, leaf 1 EBX[31:24] masked */
-    struct cpuid_table host;      /* native leaves 0, 1, 0x80000000, 1, 8 and brand */
+    struct cpuid_table host;      /* native leaves 0, 1, 0x80000000, 1, 8, brand and caches */
+    struct cpuid_table
+        hyperv; /* KVM_GET_SUPPORTED_HV_CPUID; empty where the kernel has none, or it is not known */
     int32_t extensions[HOST_RECORD_EXTENSIONS]; /* KVM_CHECK_EXTENSION answers by number */
     struct {
         uint32_t index;

@@ -59,6 +59,8 @@ int host_record_to_json(const struct host_record *record, char **text)
     cJSON_AddNumberToObject(root, "tsc_khz", record->tsc_khz);
     add_table(root, "host_cpuid", &record->host);
     add_table(root, "supported_cpuid", &record->supported);
+    if (record->hyperv.count)
+        add_table(root, "hyperv_cpuid", &record->hyperv);
     extensions = cJSON_AddObjectToObject(root, "check_extension");
     for (int i = 0; i < HOST_RECORD_EXTENSIONS; i++) {
         if (!record->extensions[i])
@@ -194,6 +196,8 @@ static const char *parse_record(struct host_record *record, const cJSON *root)
         return "supported_cpuid must be a list of at most 256 {leaf, subleaf, eax, ebx, ecx, edx} in \"0x\" strings";
     if (!get_table(root, "host_cpuid", &record->host))
         return "host_cpuid must be a list of at most 256 {leaf, subleaf, eax, ebx, ecx, edx} in \"0x\" strings";
+    if (cJSON_HasObjectItem(root, "hyperv_cpuid") && !get_table(root, "hyperv_cpuid", &record->hyperv))
+        return "hyperv_cpuid must be a list of at most 256 {leaf, subleaf, eax, ebx, ecx, edx} in \"0x\" strings";
     if (!get_extensions(root, record))
         return "check_extension must map numbers to numbers";
     if (!get_feature_msrs(root, record))

@@ -149,6 +149,10 @@ static enum models_verdict verdict_of(const struct side *s, struct models_result
 {
     enum flags_difference difference = flags_compare(&s->ours, &s->theirs, result->what);
 
+    if (s->ours.fate == FATE_ACCEPTED && s->built.not_modelled) {
+        snprintf(result->what, sizeof(result->what), "%s", s->built.not_modelled);
+        return MODELS_NOT_COMPARED;
+    }
     if (difference == FLAGS_NOT_MODELLED)
         return MODELS_NOT_COMPARED;
     if (difference != FLAGS_SAME || result->register_count)

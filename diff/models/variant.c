@@ -15,6 +15,16 @@ const struct variant variants[] = {
      "4,dies=2,cores=1,threads=2", false},
     {"amd-no-l3", "as AMD's, no L3, -smp 1x3x1", PV_AS_THEY_ARE, ",vendor=AuthenticAMD,l3-cache=off",
      "3,cores=3", false},
+    {"hyper-v", "with Hyper-V's flags", PV_AS_THEY_ARE,
+     ",hv-relaxed,hv-vapic,hv-time,hv-crash,hv-reset,hv-vpindex,hv-runtime,hv-synic,hv-stimer,hv-frequencies,"
+     "hv-reenlightenment,hv-tlbflush,hv-ipi,hv-stimer-direct,hv-xmm-input,hv-spinlocks=0x1fff",
+     "2", false},
+    {"hyper-v-nested", "with Hyper-V's nested ones", PV_AS_THEY_ARE, ",hv-vapic,hv-emsr-bitmap", "1", false},
+    {"hyper-v-debug", "with Hyper-V's debugger", PV_AS_THEY_ARE, ",hv-relaxed,hv-vpindex,hv-synic,hv-syndbg",
+     "1", false},
+    {"hyper-v-all", "with all of Hyper-V there is", PV_AS_THEY_ARE, ",hv-passthrough", "2", false},
+    {"host-cache", "with the host's caches", PV_AS_THEY_ARE, ",host-cache-info=on",
+     "8,sockets=2,cores=2,threads=2", false},
 };
 const unsigned variant_count = sizeof(variants) / sizeof(variants[0]);
 
@@ -64,6 +74,7 @@ static const struct {
     {0x1f, 0x1f, 4},
     {0x20, 0x25, 0},
     {0x40000000, 0x40000011, 0},
+    {0x40000080, 0x40000083, 0},
     {0x40000100, 0x40000102, 0},
     {0x80000000, 0x8000001c, 0},
     {0x8000001d, 0x8000001d, 5},

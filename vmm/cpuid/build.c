@@ -44,6 +44,7 @@ static bool build(struct cpu_state *state)
     if (!check_highest_apic_id(state) || !state_configure(state) || !state_resolve(state))
         return false;
     memcpy(outcome->granted, state->words, sizeof(outcome->granted));
+    cache_check_host(state);
     outcome->local_apic = state_has(state, F_APIC) || state->machine->topology.cpus > 1;
     outcome->granted[FW_KVM_HINTS] &= ~outcome->hidden[FW_KVM_HINTS];
     return true;

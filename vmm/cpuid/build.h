@@ -42,6 +42,7 @@ struct cpuid_outcome {
     bool no_kvmclock_device;             /* the machine is old and CPU 0 shows no clock (C1) */
     bool migration_blocked;              /* invtsc at a rate that nobody asked for (H4) */
     enum irqchip irqchip;
+    const char *not_modelled; /* what the table shows otherwise than QEMU's, and why; NULL: nothing */
     uint32_t vcpus, apic_id;
     uint32_t cores, threads; /* of a die, of a core */
     bool ids_32bit;   /* maxcpus makes room for APIC ids above 254: QEMU turns KVM's 32-bit ids on (T6) */

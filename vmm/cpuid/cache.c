@@ -33,6 +33,60 @@ static bool l3_on(const struct cpu_state *state)
     return state_number(state, P_L3_CACHE);
 }
 
+/* host-cache-info shows the caches of the processor under QEMU, whatever the vendor; where those are known. */
+static bool host_caches(const struct cpu_state *state)
+{
+    return state_number(state, P_HOST_CACHE_INFO) && supported_has(&state->host->host, 2);
+}
+
+void cache_check_host(struct cpu_state *state)
+{
+    if (state_number(state, P_HOST_CACHE_INFO) && !host_caches(state))
+        state->outcome->not_modelled =
+            "host-cache-info: the caches of the processor under QEMU are not known here, the model's are shown";
+}
+
+static struct cpuid_regs host_leaf(const struct cpu_state *state, uint32_t leaf, uint32_t subleaf)
+{
+    const struct cpuid_table *host = &state->host->host;
+
+    if (leaf > supported_regs(host, leaf & 0x80000000, 0).eax)
+        return (struct cpuid_regs){0};
+    return supported_regs(host, leaf, subleaf);
+}
+
+static uint32_t pow2ceil(uint32_t n)
+{
+    uint32_t power = 1;
+
+    while (power < n)
+        power <<= 1;
+    return power;
+}
+
+#define SHARING_SHIFT 14
+#define SHARING_MASK  0xfffu
+#define CORES_SHIFT   26
+
+/* The host's cache, among the guest's processors: cores of a package, and no more of them share it than there are. Seen
+ * on 7.2.22: cores of one die, threads of all. */
+static struct cpuid_regs host_leaf_4(const struct cpu_state *state, uint32_t subleaf)
+{
+    const struct cpu_topology *t = &state->machine->topology;
+    uint32_t package = t->dies * t->cores * t->threads;
+    struct cpuid_regs regs = host_leaf(state, 4, subleaf);
+
+    if (!(regs.eax & 0x1f))
+        return regs;
+    regs.eax &= (1u << CORES_SHIFT) - 1;
+    regs.eax |= (pow2ceil(t->cores) - 1) << CORES_SHIFT;
+    if ((regs.eax >> SHARING_SHIFT & SHARING_MASK) + 1 > package) {
+        regs.eax &= ~(SHARING_MASK << SHARING_SHIFT);
+        regs.eax |= (pow2ceil(package) - 1) << SHARING_SHIFT;
+    }
+    return regs;
+}
+
 /* AMD processors have neither leaf 2 nor 4; machines up to 6.0 show them all the same. */
 static bool hidden_from_amd(const struct cpu_state *state)
 {
@@ -43,6 +97,8 @@ struct cpuid_regs cache_leaf_2(const struct cpu_state *state)
 {
     const struct cpu_caches *caches = caches_of(state, &legacy);
 
+    if (host_caches(state))
+        return host_leaf(state, 2, 0);
     if (hidden_from_amd(state))
         return (struct cpuid_regs){0};
     return (struct cpuid_regs){.eax = 1,
@@ -87,6 +143,8 @@ struct cpuid_regs cache_leaf_4(const struct cpu_state *state, uint32_t subleaf)
     const struct cpu_topology *t = &state->machine->topology;
     uint32_t package = state->layout.die_off < 32 ? 1u << state->layout.die_off : 0;
 
+    if (host_caches(state))
+        return host_leaf_4(state, subleaf);
     if (hidden_from_amd(state) || (subleaf == 3 && !l3_on(state)))
         return (struct cpuid_regs){0};
     return cache_subleaf(caches_of(state, &legacy), subleaf, (uint32_t[]){1, t->threads, package}, t->cores);
@@ -97,6 +155,8 @@ struct cpuid_regs cache_leaf_8000001d(const struct cpu_state *state, uint32_t su
 {
     const struct cpu_topology *t = &state->machine->topology;
 
+    if (host_caches(state))
+        return host_leaf(state, 0x8000001d, subleaf);
     return cache_subleaf(caches_of(state, &legacy_amd), subleaf,
                          (uint32_t[]){t->threads, t->threads, t->cores * t->threads}, 1);
 }
@@ -115,6 +175,8 @@ struct cpuid_regs cache_leaf_80000005(const struct cpu_state *state)
 {
     const struct cpu_caches *caches = caches_of(state, &legacy_amd);
 
+    if (host_caches(state))
+        return host_leaf(state, 0x80000005, 0);
     return (struct cpuid_regs){0x01ff01ff, 0x01ff01ff, amd_l1(&caches->l1d), amd_l1(&caches->l1i)};
 }
 
@@ -135,6 +197,8 @@ struct cpuid_regs cache_leaf_80000006(const struct cpu_state *state)
     const struct cpu_caches *caches = caches_of(state, &legacy_amd);
     const struct cache *l2 = &caches->l2, *l3 = &caches->l3;
 
+    if (host_caches(state))
+        return host_leaf(state, 0x80000006, 0);
     return (struct cpuid_regs){
         .ebx = 0x42004200,
         .ecx = kib(l2) << 16 | amd_ways(l2->ways) << 12 | (uint32_t)l2->lines_per_tag << 8 | LINE,

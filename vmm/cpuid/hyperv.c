@@ -33,6 +33,19 @@ enum hv {
 #define NEED(hv) (1u << (hv))
 #define BIT(n)   (1u << (n))
 
+enum hv_leaf {
+    LEAF_VENDOR = 0x40000000,
+    LEAF_INTERFACE,
+    LEAF_VERSION,
+    LEAF_FEATURES,
+    LEAF_ADVICE,
+    LEAF_LIMITS,
+    LEAF_NESTED = 0x4000000a,
+    LEAF_DEBUGGER = 0x40000080,
+};
+#define LIMITS_EBX     0x40u
+#define EVMCS_VERSIONS 0x0101u
+
 struct hv_flag {
     enum property_id property;
     const char *phrase;
@@ -46,13 +59,13 @@ struct hv_flag {
 // clang-format off
 static const struct hv_flag hv_flags[HV_FLAGS] = {
     [HV_RELAXED] = { P_HV_RELAXED, "relaxed timing (hv-relaxed)", .advice = BIT(5) },
-    [HV_VAPIC] = { P_HV_VAPIC, "virtual APIC (hv-vapic)", .features_a = BIT(4), .advice = BIT(3) },
+    [HV_VAPIC] = { P_HV_VAPIC, "virtual APIC (hv-vapic)", .features_a = BIT(4) },
     [HV_TIME] = { P_HV_TIME, "clocksources (hv-time)", .features_a = BIT(1) | BIT(9) },
     [HV_CRASH] = { P_HV_CRASH, "crash MSRs (hv-crash)", .features_d = BIT(10) },
     [HV_RESET] = { P_HV_RESET, "reset MSR (hv-reset)", .features_a = BIT(7) },
     [HV_VPINDEX] = { P_HV_VPINDEX, "VP_INDEX MSR (hv-vpindex)", .features_a = BIT(6) },
     [HV_RUNTIME] = { P_HV_RUNTIME, "VP_RUNTIME MSR (hv-runtime)", .features_a = BIT(0) },
-    [HV_SYNIC] = { P_HV_SYNIC, "synthetic interrupt controller (hv-synic)", NEED(HV_VPINDEX), BIT(2) },
+    [HV_SYNIC] = { P_HV_SYNIC, "synthetic interrupt controller (hv-synic)", .features_a = BIT(2) },
     [HV_STIMER] = { P_HV_STIMER, "synthetic timers (hv-stimer)", NEED(HV_SYNIC) | NEED(HV_TIME), BIT(3) },
     [HV_FREQUENCIES] = { P_HV_FREQUENCIES, "frequency MSRs (hv-frequencies)", 0, BIT(11), BIT(8) },
     [HV_REENLIGHTENMENT] = { P_HV_REENLIGHTENMENT, "reenlightenment MSRs (hv-reenlightenment)", 0, BIT(13) },
@@ -61,7 +74,7 @@ static const struct hv_flag hv_flags[HV_FLAGS] = {
     [HV_IPI] = { P_HV_IPI, "paravirtualized IPI (hv-ipi)", NEED(HV_VPINDEX), .advice = BIT(10) | BIT(11) },
     [HV_STIMER_DIRECT] = { P_HV_STIMER_DIRECT, "direct mode synthetic timers (hv-stimer-direct)", NEED(HV_STIMER), .features_d = BIT(19) },
     [HV_AVIC] = { P_HV_AVIC, "AVIC/APICv support (hv-avic/hv-apicv)", .advice = BIT(9) },
-    [HV_SYNDBG] = { P_HV_SYNDBG, "Enable synthetic kernel debugger channel (hv-syndbg)", NEED(HV_SYNIC) | NEED(HV_RELAXED), .features_d = BIT(1) },
+    [HV_SYNDBG] = { P_HV_SYNDBG, "Enable synthetic kernel debugger channel (hv-syndbg)", NEED(HV_SYNIC) | NEED(HV_RELAXED), .features_d = BIT(11) },
     [HV_EMSR_BITMAP] = { P_HV_EMSR_BITMAP, "Enlightened MSR-Bitmap (hv-emsr-bitmap)", .nested = BIT(19) },
     [HV_XMM_INPUT] = { P_HV_XMM_INPUT, "XMM fast hypercall input (hv-xmm-input)", .features_d = BIT(4) },
     [HV_TLBFLUSH_EXT] = { P_HV_TLBFLUSH_EXT, "Extended gva ranges for TLB flush hypercalls (hv-tlbflush-ext)", NEED(HV_TLBFLUSH), .features_d = BIT(14) },
@@ -85,25 +98,77 @@ static bool refuse(struct cpu_state *state, enum cpu_error_kind kind, enum prope
     return false;
 }
 
-static bool check_needs(struct cpu_state *state)
+static bool has(const struct cpu_state *state, enum hv flag)
 {
+    return state->hyperv_flags & NEED(flag);
+}
+
+/* Bits of all flags that are on, ORed; which picks the register by its place in struct hv_flag. */
+static uint32_t collect(const struct cpu_state *state, size_t which)
+{
+    uint32_t bits = 0, one;
+
     for (unsigned i = 0; i < HV_FLAGS; i++)
-        for (unsigned need = 0; need < HV_FLAGS && state_number(state, hv_flags[i].property); need++)
-            if ((hv_flags[i].needs & NEED(need)) && !state_number(state, hv_flags[need].property)) {
-                message_set(&state->outcome->error, CPU_REFUSED, state->values[hv_flags[i].property].at,
-                            "Hyper-V %s requires Hyper-V %s", hv_flags[i].phrase, hv_flags[need].phrase);
-                return false;
-            }
+        if (has(state, i)) {
+            memcpy(&one, (const char *)&hv_flags[i] + which, sizeof(one));
+            bits |= one;
+        }
+    return bits;
+}
+
+/* What the kernel says itself; zeros where it is not known. */
+static struct cpuid_regs kernel_leaf(const struct cpu_state *state, uint32_t leaf)
+{
+    return supported_regs(&state->host->hyperv, leaf, 0);
+}
+
+static bool supported(const struct cpu_state *state, const struct hv_flag *flag)
+{
+    struct cpuid_regs features = kernel_leaf(state, LEAF_FEATURES);
+
+    return !(flag->features_a & ~features.eax) && !(flag->features_d & ~features.edx) &&
+           !(flag->advice & ~kernel_leaf(state, LEAF_ADVICE).eax) &&
+           !(flag->nested & ~kernel_leaf(state, LEAF_NESTED).eax);
+}
+
+static bool refuse_without(struct cpu_state *state, enum hv flag, enum hv need)
+{
+    message_set(&state->outcome->error, CPU_REFUSED, state->values[hv_flags[flag].property].at,
+                "Hyper-V %s requires Hyper-V %s", hv_flags[flag].phrase, hv_flags[need].phrase);
+    return false;
+}
+
+/* One after the other: does the kernel have it, is what it needs on. A record without the kernel's list: it has all. */
+static bool check_flag(struct cpu_state *state, enum hv flag)
+{
+    if (state->host->hyperv.count && !supported(state, &hv_flags[flag])) {
+        message_set(&state->outcome->error, CPU_REFUSED, state->values[hv_flags[flag].property].at,
+                    "Hyper-V %s is not supported by kernel", hv_flags[flag].phrase);
+        return false;
+    }
+    for (unsigned need = 0; need < HV_FLAGS; need++)
+        if ((hv_flags[flag].needs & NEED(need)) && !has(state, need))
+            return refuse_without(state, flag, need);
     return true;
 }
 
-static bool check_modelled(struct cpu_state *state)
+static bool check_flags(struct cpu_state *state)
 {
-    if (state_number(state, P_HV_PASSTHROUGH))
+    for (unsigned i = 0; i < HV_FLAGS; i++)
+        if (has(state, i) && !check_flag(state, i))
+            return false;
+    return true;
+}
+
+/* hv-passthrough: all that the kernel has, needed or not. */
+static bool take_all(struct cpu_state *state)
+{
+    if (!state->host->hyperv.count)
         return refuse(state, CPU_REFUSED, P_HV_PASSTHROUGH,
-                      "hv-passthrough is not modelled on a kernel with Hyper-V");
-    if (state_number(state, P_HV_SYNDBG))
-        return refuse(state, CPU_REFUSED, P_HV_SYNDBG, "hv-syndbg is not modelled on a kernel with Hyper-V");
+                      "hv-passthrough is not modelled over a record without the kernel's Hyper-V leaves");
+    for (unsigned i = 0; i < HV_FLAGS; i++)
+        if (supported(state, &hv_flags[i]))
+            state->hyperv_flags |= NEED(i);
     return true;
 }
 
@@ -129,10 +194,8 @@ static bool check_kernel(struct cpu_state *state)
 
 static bool any_flag(const struct cpu_state *state)
 {
-    for (unsigned i = 0; i < HV_FLAGS; i++)
-        if (state_number(state, hv_flags[i].property))
-            return true;
-    return state_number(state, P_HV_SPINLOCKS) != UINT32_MAX || state_number(state, P_HV_PASSTHROUGH);
+    return state->hyperv_flags || state_number(state, P_HV_SPINLOCKS) != UINT32_MAX ||
+           state_number(state, P_HV_PASSTHROUGH);
 }
 
 void hyperv_check_vendor(struct cpu_state *state)
@@ -144,79 +207,117 @@ void hyperv_check_vendor(struct cpu_state *state)
 
 bool hyperv_resolve(struct cpu_state *state)
 {
+    bool all = state_number(state, P_HV_PASSTHROUGH);
+
     if (!state_kvm(state))
         return true; /* accepted and ignored (K22) */
-    state->hyperv = state->host->extensions[EXT_HYPERV] && any_flag(state);
-    return (!state->hyperv || (check_needs(state) && check_modelled(state))) && check_kernel(state);
-}
-
-/* Bits of all flags that are on, ORed; which picks the register by its place in struct hv_flag. */
-static uint32_t collect(const struct cpu_state *state, size_t which)
-{
-    uint32_t bits = 0, one;
-
     for (unsigned i = 0; i < HV_FLAGS; i++)
-        if (state_number(state, hv_flags[i].property)) {
-            memcpy(&one, (const char *)&hv_flags[i] + which, sizeof(one));
-            bits |= one;
-        }
-    return bits;
+        if (state_number(state, hv_flags[i].property))
+            state->hyperv_flags |= NEED(i);
+    state->hyperv = state->host->extensions[EXT_HYPERV] && any_flag(state);
+    if (state->hyperv && !(all ? take_all(state) : check_flags(state)))
+        return false;
+    /* Machines up to 3.0 have what x-hv-synic-kvm-only stands for: a controller that needs no index. */
+    if (state->hyperv && has(state, HV_SYNIC) && !has(state, HV_VPINDEX) &&
+        !state_number(state, P_HV_SYNIC_KVM_ONLY))
+        return refuse_without(state, HV_SYNIC, HV_VPINDEX);
+    return check_kernel(state);
 }
 
-static struct cpuid_regs signature_regs(const struct cpu_state *state, uint32_t last)
+static struct cpuid_regs text_regs(uint32_t eax, const char text[12])
+{
+    struct cpuid_regs regs = {.eax = eax};
+
+    memcpy(&regs.ebx, text, 12);
+    return regs;
+}
+
+static struct cpuid_regs vendor_regs(const struct cpu_state *state, uint32_t last)
 {
     const struct property_value *id = &state->values[P_HV_VENDOR_ID];
     char vendor[12] = "Microsoft Hv";
-    struct cpuid_regs regs = {.eax = last};
 
     if (id->set) {
         memset(vendor, 0, sizeof(vendor));
         memcpy(vendor, id->text, id->text_len < sizeof(vendor) ? id->text_len : sizeof(vendor));
     }
-    memcpy(&regs.ebx, vendor, sizeof(vendor));
-    return regs;
+    return text_regs(last, vendor);
+}
+
+static struct cpuid_regs version_regs(const struct cpu_state *state)
+{
+    return (struct cpuid_regs){.eax = (uint32_t)state_number(state, P_HV_VERSION_BUILD),
+                               .ebx = (uint32_t)(state_number(state, P_HV_VERSION_MAJOR) << 16 |
+                                                 state_number(state, P_HV_VERSION_MINOR)),
+                               .ecx = (uint32_t)state_number(state, P_HV_VERSION_SPACK),
+                               .edx = (uint32_t)(state_number(state, P_HV_VERSION_SBRANCH) << 24 |
+                                                 (state_number(state, P_HV_VERSION_SNUMBER) & 0xffffff))};
+}
+
+static struct cpuid_regs feature_regs(const struct cpu_state *state)
+{
+    bool messages = has(state, HV_SYNIC) && !state_number(state, P_HV_SYNIC_KVM_ONLY);
+
+    return (struct cpuid_regs){.eax = collect(state, offsetof(struct hv_flag, features_a)) | BIT(5),
+                               .ebx = messages ? BIT(4) | BIT(5) : 0, /* post messages, signal events */
+                               .edx = collect(state, offsetof(struct hv_flag, features_d)) | BIT(3)};
 }
 
 static uint32_t advice(const struct cpu_state *state)
 {
     uint32_t bits = collect(state, offsetof(struct hv_flag, advice));
 
-    if (state_number(state, P_HV_AVIC))
-        bits &= ~BIT(3); /* an accelerated APIC is better left alone */
+    if (has(state, HV_VAPIC) && !has(state, HV_AVIC))
+        bits |= BIT(3); /* an accelerated APIC is better left alone */
     if (state_number(state, P_HV_NO_NONARCH_CORESHARING) == TRI_ON)
         bits |= BIT(18);
     return bits;
 }
 
-#define VPS_AND_LIMITS 0x40u
+static uint32_t nested(const struct cpu_state *state)
+{
+    return collect(state, offsetof(struct hv_flag, nested)) | (has(state, HV_EVMCS) ? EVMCS_VERSIONS : 0);
+}
+
+/* The numbers that no flag decides: the kernel's with hv-passthrough, else those of the command line. */
+static void add_numbers(const struct cpu_state *state, struct cpuid_table *out, uint32_t last)
+{
+    bool all = state_number(state, P_HV_PASSTHROUGH);
+    struct cpuid_regs vendor = kernel_leaf(state, LEAF_VENDOR), limits = kernel_leaf(state, LEAF_LIMITS);
+
+    vendor.eax = last;
+    if (!all)
+        limits = (struct cpuid_regs){.eax = (uint32_t)state_number(state, P_HV_MAX_VPS), .ebx = LIMITS_EBX};
+    entry_add(out, LEAF_VENDOR, 0, 0, all ? vendor : vendor_regs(state, last));
+    entry_add(out, LEAF_INTERFACE, 0, 0,
+              all ? kernel_leaf(state, LEAF_INTERFACE) : (struct cpuid_regs){.eax = 0x31237648}); /* "Hv#1" */
+    entry_add(out, LEAF_VERSION, 0, 0, all ? kernel_leaf(state, LEAF_VERSION) : version_regs(state));
+    entry_add(out, LEAF_FEATURES, 0, 0, feature_regs(state));
+    entry_add(out, LEAF_ADVICE, 0, 0,
+              (struct cpuid_regs){.eax = advice(state),
+                                  .ebx = all ? kernel_leaf(state, LEAF_ADVICE).ebx
+                                             : (uint32_t)state_number(state, P_HV_SPINLOCKS)});
+    entry_add(out, LEAF_LIMITS, 0, 0, limits);
+}
+
+static void add_debugger(struct cpuid_table *out)
+{
+    entry_add(out, LEAF_DEBUGGER, 0, 0, text_regs(0, "Microsoft VS"));
+    entry_add(out, LEAF_DEBUGGER + 1, 0, 0, (struct cpuid_regs){.eax = 0x31235356}); /* "VS#1" */
+    entry_add(out, LEAF_DEBUGGER + 2, 0, 0, (struct cpuid_regs){.eax = BIT(1)});     /* of the kernel */
+}
 
 void hyperv_entries(const struct cpu_state *state, struct cpuid_table *out)
 {
-    bool nested = state_number(state, P_HV_EVMCS);
-    uint32_t version =
-        (uint32_t)(state_number(state, P_HV_VERSION_MAJOR) << 16 | state_number(state, P_HV_VERSION_MINOR));
+    uint32_t last = has(state, HV_SYNDBG) ? LEAF_DEBUGGER + 2 : nested(state) ? LEAF_NESTED : LEAF_LIMITS;
 
     if (!state->hyperv)
         return;
-    entry_add(out, 0x40000000, 0, 0, signature_regs(state, nested ? 0x4000000a : 0x40000005));
-    entry_add(out, 0x40000001, 0, 0, (struct cpuid_regs){.eax = 0x31237648}); /* "Hv#1" */
-    entry_add(out, 0x40000002, 0, 0,
-              (struct cpuid_regs){(uint32_t)state_number(state, P_HV_VERSION_BUILD), version,
-                                  (uint32_t)state_number(state, P_HV_VERSION_SPACK),
-                                  (uint32_t)(state_number(state, P_HV_VERSION_SBRANCH) << 24 |
-                                             (state_number(state, P_HV_VERSION_SNUMBER) & 0xffffff))});
-    entry_add(out, 0x40000003, 0, 0,
-              (struct cpuid_regs){.eax = collect(state, offsetof(struct hv_flag, features_a)) | BIT(5),
-                                  .edx = collect(state, offsetof(struct hv_flag, features_d)) | BIT(3)});
-    entry_add(
-        out, 0x40000004, 0, 0,
-        (struct cpuid_regs){.eax = advice(state), .ebx = (uint32_t)state_number(state, P_HV_SPINLOCKS)});
-    entry_add(out, 0x40000005, 0, 0,
-              (struct cpuid_regs){.eax = (uint32_t)state_number(state, P_HV_MAX_VPS), .ebx = VPS_AND_LIMITS});
-    if (!nested)
-        return;
-    for (uint32_t leaf = 0x40000006; leaf <= 0x40000009; leaf++)
+    add_numbers(state, out, last);
+    for (uint32_t leaf = LEAF_LIMITS + 1; nested(state) && leaf < LEAF_NESTED; leaf++)
         entry_add(out, leaf, 0, 0, (struct cpuid_regs){0});
-    entry_add(out, 0x4000000a, 0, 0,
-              (struct cpuid_regs){.eax = collect(state, offsetof(struct hv_flag, nested)) | 0x0101});
+    if (nested(state))
+        entry_add(out, LEAF_NESTED, 0, 0, (struct cpuid_regs){.eax = nested(state)});
+    if (has(state, HV_SYNDBG))
+        add_debugger(out);
 }

@@ -23,6 +23,7 @@ const struct machine_compat machine_compats[] = {
     {UP_TO(3, 1), "Opteron_G3 Opteron_G4 Opteron_G5", "rdtscp", "off"},
     {UP_TO(3, 1), NULL, "x-intel-pt-auto-level", "off"},
     {UP_TO(3, 0), "Skylake-Server Skylake-Server-IBRS", "pku", "off"},
+    {UP_TO(3, 0), NULL, "x-hv-synic-kvm-only", "on"},
     {UP_TO(2, 12), "EPYC EPYC-IBPB", "xlevel", "0x8000000a"},
     {UP_TO(2, 12), NULL, "legacy-cache", "on"},
     {UP_TO(2, 12), NULL, "topoext", "off"},

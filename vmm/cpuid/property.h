@@ -39,6 +39,8 @@ enum property_id {
     P_HV_STIMER,
     P_HV_STIMER_DIRECT,
     P_HV_SYNDBG,
+    P_HV_SYNIC_KVM_ONLY,
+    P_HOST_CACHE_INFO,
     P_HV_SYNIC,
     P_HV_TIME,
     P_HV_TLBFLUSH,

@@ -21,8 +21,9 @@ struct cpu_state {
     struct apic_layout layout;
     uint32_t level, xlevel, xlevel2, level_func7;
     uint32_t phys_bits;
-    bool any_filtered; /* for enforce (E5, E7) */
-    bool hyperv;       /* Hyper-V leaves are on (Y1) */
+    bool any_filtered;     /* for enforce (E5, E7) */
+    bool hyperv;           /* Hyper-V leaves are on (Y1) */
+    uint32_t hyperv_flags; /* a bit per flag that is on; hyperv.c numbers them */
 };
 
 static inline uint64_t state_number(const struct cpu_state *state, enum property_id id)
@@ -66,6 +67,8 @@ uint64_t xsave_components(const struct cpu_state *state);
 uint64_t xsave_supervisor_components(const struct cpu_state *state);
 struct cpuid_regs xsave_leaf(const struct cpu_state *state, uint32_t subleaf);
 /* cache.c: leaves 2, 4, 80000005, 80000006, 8000001D. */
+/* Says so where the host's caches are wanted and not known. */
+void cache_check_host(struct cpu_state *state);
 struct cpuid_regs cache_leaf_2(const struct cpu_state *state);
 struct cpuid_regs cache_leaf_4(const struct cpu_state *state, uint32_t subleaf);
 struct cpuid_regs cache_leaf_80000005(const struct cpu_state *state);

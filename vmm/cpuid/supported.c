@@ -25,6 +25,14 @@ static const uint64_t kvm_additions[FEATURE_WORDS] = {
     [FW_KVM_HINTS] = FEATURE_BIT(F_KVM_HINT_DEDICATED),
 };
 
+bool supported_has(const struct cpuid_table *table, uint32_t leaf)
+{
+    for (uint32_t i = 0; i < table->count; i++)
+        if (table->entries[i].leaf == leaf)
+            return true;
+    return false;
+}
+
 struct cpuid_regs supported_regs(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf)
 {
     for (uint32_t i = 0; i < table->count; i++) {

@@ -35,6 +35,7 @@ struct cpuid_supported {
     enum cpuid_accel accel;                   /* how QEMU's rules see this host */
     struct cpuid_table supported;             /* KVM_GET_SUPPORTED_CPUID; unused for TCG */
     struct cpuid_table host;                  /* the processor's own leaves, for models host and max */
+    struct cpuid_table hyperv;                /* KVM_GET_SUPPORTED_HV_CPUID; empty: not known */
     int32_t extensions[SUPPORTED_EXTENSIONS]; /* KVM_CHECK_EXTENSION by number; unused for TCG */
     uint32_t tsc_khz;                         /* 0: unknown */
     uint32_t feature_msr_count;
@@ -51,6 +52,7 @@ const struct cpuid_supported *cpuid_supported_tcg(void);
 
 /* The bits of one word that survive the filter. */
 uint64_t supported_word(const struct cpuid_supported *host, enum irqchip irqchip, enum feature_word word);
+bool supported_has(const struct cpuid_table *table, uint32_t leaf); /* any entry of it */
 /* One entry's registers, zeros where there is none. */
 struct cpuid_regs supported_regs(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf);
 
