@@ -106,6 +106,13 @@ static struct cpuid_regs guest_reads(const struct side *s, const struct cpuid_re
     return tcg_guest(&s->table, read->leaf, read->subleaf);
 }
 
+/* QEMU 7.2 sets no register of leaf 0x1C unless a KVM has architectural LBRs: without KVM its guest reads what the stack
+ * held, another value at every launch. */
+static bool has_no_answer(const struct side *s, const struct cpuid_read *read)
+{
+    return !accel_is_kvm(s->supported.accel) && read->leaf == 0x1c;
+}
+
 static void compare_regs(struct models_result *result, unsigned vcpu, const struct cpuid_read *read,
                          struct cpuid_regs ours, struct cpuid_regs theirs)
 {
@@ -141,7 +148,8 @@ static bool compare_vcpu(struct side *s, const struct answers *answers, const st
     if (!s->built.local_apic)
         lapic_set_base(&s->vm.vcpus[0], 0);
     for (unsigned i = 0; i < answers->read_count && vcpu < answer->vcpus; i++)
-        compare_regs(result, vcpu, &answers->reads[i], guest_reads(s, &answers->reads[i]), theirs[i]);
+        if (!has_no_answer(s, &answers->reads[i]))
+            compare_regs(result, vcpu, &answers->reads[i], guest_reads(s, &answers->reads[i]), theirs[i]);
     return true;
 }
 
