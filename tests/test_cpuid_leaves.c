@@ -130,6 +130,17 @@ Test(cpuid_leaves, L19_topoext_allows_threads)
     cr_assert(eq(u32, b.outcome.warnings.total, 0));
 }
 
+/* 64 cores make leaf 4 look like an extended limit; QEMU 7.2 on KVM says "unsupported xlevel value: 0xfc000121". */
+Test(cpuid_leaves, L2_a_range_out_of_range_shows_the_last_basic_leaf)
+{
+    struct built b;
+
+    build_on(&b, cpuid_supported_soft(), "kvm64,level=4,xlevel=8", NULL, "1,maxcpus=64,cores=64", 0);
+    cr_assert(eq(int, b.outcome.error.kind, CPU_QEMU_ABORTS));
+    build_on(&b, TCG, "kvm64,level=4,xlevel=8", NULL, "1,maxcpus=64,cores=64", 0);
+    cr_assert(eq(int, b.result, 0), "TCG makes no list");
+}
+
 Test(cpuid_leaves, N1_hyper_v_stands_before_kvm)
 {
     static struct cpuid_supported host;

@@ -109,12 +109,21 @@ static void add_leaf(const struct cpu_state *state, struct cpuid_table *out, uin
     }
 }
 
+/* Out of range, a leaf shows what the last basic one does (L2): such a range fills the list until QEMU gives up. */
+static bool answers_out_of_range(const struct cpu_state *state, uint32_t leaf)
+{
+    return !all_zero(leaf_regs(state, leaf, 0));
+}
+
 static void add_range(const struct cpu_state *state, struct cpuid_table *out, uint32_t first, uint32_t last)
 {
     uint32_t limit = leaf_regs(state, first, 0).eax; /* what a guest would read as the limit */
 
-    for (uint32_t leaf = first; leaf <= limit && leaf <= last; leaf++)
+    for (uint32_t leaf = first; leaf <= limit && out->count < CPUID_ENTRIES; leaf++) {
+        if (leaf > last && !(state_kvm(state) && answers_out_of_range(state, leaf)))
+            return;
         add_leaf(state, out, leaf);
+    }
 }
 
 /* The frequency leaf needs a rate that will not change under the guest. */
