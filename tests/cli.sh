@@ -133,4 +133,31 @@ for signal in INT TERM HUP KILL; do
     [ ! -d "/proc/$child" ] || fail "its QEMU lives on"
 done
 
+# Answers of every CPU model: what is kept survives an interruption, even in the middle of a line, and is not asked again.
+kept=$work/answers
+models=("$diff" models -j 1 --kept "$kept")
+expect "a variant that there is none of" 2 "no variant nope" "${models[@]}" --variants nope
+expect "a model that there is none of" 2 "no model 999" "${models[@]}" --models 999
+expect "no answers" 3 "No such file" "$diff" models --offline --kept "$work/nothing"
+expect "no file of answers" 2 "line 1" "$diff" models --offline --kept README.md
+name="models interrupted"
+rm -f "$kept"
+"${models[@]}" >"$work/out" 2>"$work/err" &
+pid=$!
+until [ "$(grep -c variant "$kept" 2>/dev/null)" -ge 3 ] 2>/dev/null || [ ! -d "/proc/$pid" ]; do
+    read -r -t 0.1 <><(:)
+done
+kill -s INT "$pid"
+wait "$pid"
+got=$?
+[ "$got" -eq 130 ] || fail "exit status $got, not 130"
+grep -q "the same command goes on" "$work/err" || fail "it does not say how to go on"
+printf '{"model":"486-v1","vari' >>"$kept"
+before=$(grep -c '"model":"486","variant"' "$kept")
+[ "$before" -ge 3 ] || fail "only $before answers about the first model"
+expect "models that go on" 0 "" "${models[@]}" --models 486
+grep -q "$before answers were kept before" "$work/out" ||
+    [ "$before" -eq 4 ] || fail "it does not say that answers were kept"
+[ "$(grep -c '"model":"486","variant"' "$kept")" -eq 4 ] || fail "not one answer of each kind"
+
 exit "$failed"

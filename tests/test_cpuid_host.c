@@ -142,6 +142,16 @@ Test(cpuid_host, Y5_passthrough_takes_what_the_kernel_has)
     expect(0x4000000a, 0, 0x80000, 0, 0, 0);
 }
 
+Test(cpuid_host, Y4_core_sharing_is_as_the_kernel_says_where_that_is_asked)
+{
+    add_hyperv();
+    cr_assert(eq(int, build("kvm64,hv-relaxed,hv-no-nonarch-coresharing=auto", NULL, NULL), 0));
+    cr_assert(eq(u32, supported_regs(&table, 0x40000004, 0).eax, 0x40020));
+    host.hyperv.count = 0;
+    cr_assert(eq(int, build("kvm64,hv-relaxed,hv-no-nonarch-coresharing=auto", NULL, NULL), 0));
+    cr_assert(eq(u32, supported_regs(&table, 0x40000004, 0).eax, 0x20));
+}
+
 Test(cpuid_host, Y5_passthrough_needs_to_know_the_kernel)
 {
     cr_assert(ne(int, build("kvm64,hv-passthrough", NULL, NULL), 0));

@@ -159,6 +159,7 @@ static enum models_verdict verdict_of(const struct side *s, struct models_result
 
     if (s->ours.fate == FATE_ACCEPTED && s->built.not_modelled) {
         snprintf(result->what, sizeof(result->what), "%s", s->built.not_modelled);
+        result->register_count = 0;
         return MODELS_NOT_COMPARED;
     }
     if (difference == FLAGS_NOT_MODELLED)

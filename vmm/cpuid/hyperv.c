@@ -45,6 +45,7 @@ enum hv_leaf {
 };
 #define LIMITS_EBX     0x40u
 #define EVMCS_VERSIONS 0x0101u
+#define NO_CORESHARING BIT(18)
 
 struct hv_flag {
     enum property_id property;
@@ -266,11 +267,14 @@ static struct cpuid_regs feature_regs(const struct cpu_state *state)
 static uint32_t advice(const struct cpu_state *state)
 {
     uint32_t bits = collect(state, offsetof(struct hv_flag, advice));
+    uint64_t coresharing = state_number(state, P_HV_NO_NONARCH_CORESHARING);
 
     if (has(state, HV_VAPIC) && !has(state, HV_AVIC))
         bits |= BIT(3); /* an accelerated APIC is better left alone */
-    if (state_number(state, P_HV_NO_NONARCH_CORESHARING) == TRI_ON)
-        bits |= BIT(18);
+    if (coresharing == TRI_ON)
+        bits |= NO_CORESHARING;
+    else if (coresharing == TRI_AUTO) /* the kernel knows */
+        bits |= kernel_leaf(state, LEAF_ADVICE).eax & NO_CORESHARING;
     return bits;
 }
 
