@@ -183,6 +183,8 @@ Test(models, hostile_answers_are_refused)
         "{\"model\":\"\",\"variant\":\"plain\",\"vcpus\":[{}]}",
         "{\"model\":\"a\",\"variant\":\"plain\"}",
         "{\"model\":\"a\",\"variant\":\"plain\",\"vcpus\":[]}",
+        "{\"model\":\"a\",\"variant\":\"plain\",\"vcpus\":[{},{}]}",
+        "{\"model\":\"a\",\"variant\":\"plain\",\"refused\":true,\"vcpus\":[{}]}",
         "{\"model\":\"a\",\"variant\":\"plain\",\"vcpus\":[{\"0x1.0\":\"1 2 3\"}]}",
         "{\"model\":\"a\",\"variant\":\"plain\",\"vcpus\":[{\"0x99.0\":\"1 2 3 4\"}]}",
         "{\"model\":\"a\",\"variant\":\"plain\",\"vcpus\":[7]}",

@@ -133,8 +133,6 @@ static void compare_regs(struct models_result *result, unsigned vcpu, const stru
 static bool compare_vcpu(struct side *s, const struct answers *answers, const struct answer *answer,
                          unsigned vcpu, struct models_result *result)
 {
-    const struct cpuid_regs *theirs = answer->regs + (size_t)vcpu * answers->read_count;
-
     if (cpuid_for_flags(s->cpu, answers->origin.machine, answer->variant->smp, &s->supported, vcpu, &s->table,
                         &s->built)) {
         s->ours.fate = s->built.error.kind == CPU_QEMU_ABORTS ? FATE_ABORTED : FATE_REFUSED;
@@ -149,7 +147,8 @@ static bool compare_vcpu(struct side *s, const struct answers *answers, const st
         lapic_set_base(&s->vm.vcpus[0], 0);
     for (unsigned i = 0; i < answers->read_count && vcpu < answer->vcpus; i++)
         if (!has_no_answer(s, &answers->reads[i]))
-            compare_regs(result, vcpu, &answers->reads[i], guest_reads(s, &answers->reads[i]), theirs[i]);
+            compare_regs(result, vcpu, &answers->reads[i], guest_reads(s, &answers->reads[i]),
+                         answer->regs[(size_t)vcpu * answers->read_count + i]);
     return true;
 }
 
