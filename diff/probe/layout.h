@@ -31,32 +31,32 @@
 #define CPU_NMI_END     0x400 /* stack for NMIs that meet the probe itself */
 
 /* Of the mailbox, what boot.S and cpuid_only.S touch. */
-#define MAILBOX               0x100000 /* MAILBOX_GPA */
-#define MAILBOX_COMMAND_SEQ   0x08
-#define MAILBOX_COUNT         0x0c
-#define MAILBOX_VCPUS         0x10
-#define MAILBOX_CPUID_ONLY    0x20
-#define MAILBOX_NEXT          0x3c
-#define MAILBOX_STATE         0x40
-#define MAILBOX_DONE_SEQ      0x44
-#define MAILBOX_BOOTS         0x54
-#define MAILBOX_ACTION_LIST   0x170
-#define MAILBOX_OUTCOME_LIST  0x30170
-#define MAILBOX_MAGIC_VALUE   0x314c4956
-#define MAILBOX_STATE_BOOTING 0
-#define MAILBOX_STATE_DONE    5
-#define ACTION_SIZE           48
-#define ACTION_VCPU           3
-#define ACTION_ARG0           8
-#define ACTION_ARG1           16
-#define ACTION_CPUID          2 /* OP_CPUID */
-#define OUTCOME_SIZE          128
-#define OUTCOME_REGS          8
-#define OUTCOME_RIP_DELTA     52
-#define OUTCOME_IS_OK         1
+#define MAILBOX                0x100000 /* MAILBOX_GPA */
+#define MAILBOX_COMMAND_SEQ    0x08
+#define MAILBOX_COUNT          0x0c
+#define MAILBOX_VCPUS          0x10
+#define MAILBOX_CPUID_ONLY     0x20
+#define MAILBOX_NEXT           0x3c
+#define MAILBOX_STATE          0x40
+#define MAILBOX_DONE_SEQ       0x44
+#define MAILBOX_BOOTS          0x54
+#define MAILBOX_ACTION_LIST    0x170
+#define MAILBOX_OUTCOME_LIST   0x30170
+#define MAILBOX_MAGIC_VALUE    0x314c4956
+#define MAILBOX_STATE_BOOTING  0
+#define MAILBOX_STATE_DONE     5
+#define ACTION_SIZE            48
+#define ACTION_VCPU            3
+#define ACTION_ARG0            8
+#define ACTION_ARG1            16
+#define ACTION_CPUID           2 /* OP_CPUID */
+#define OUTCOME_SIZE           128
+#define OUTCOME_REGS           8
+#define OUTCOME_RIP_DELTA      52
+#define OUTCOME_IS_OK          1
 #define OUTCOME_IS_UNSUPPORTED 4
-#define SIPI_PAGE             0x8000 /* PROBE_SIPI_PAGE */
-#define MAX_VCPUS             16     /* PROBE_VCPUS */
+#define SIPI_PAGE              0x8000 /* PROBE_SIPI_PAGE */
+#define MAX_VCPUS              16     /* PROBE_VCPUS */
 
 #define REAL_IVT 0xe000 /* interrupt table of real mode: page 0 is left alone */
 
