@@ -6,9 +6,13 @@
 #include "fuzz/fuzz_program.h"
 #include "fuzz/random_action.h"
 
-/* Snapshots and resets cost what they cost, once a program; they would drown the price of an action. */
-#define NOT_MEASURED                                                                                         \
-    (OPS(OP_RESET) | OPS(OP_SAVE_RESTORE) | OPS(OP_PAUSE_VM) | OPS(OP_RESUME_VM) | OPS(OP_HLT) | OPS(OP_FILL))
+/* The list stays what it is when a surface grows (decision 28), so that figures of two versions compare. Actions that cost
+ * what they cost, once a program (snapshots, resets, memory slots), are not in it: they would drown the price of an action. */
+#define MEASURED                                                                                             \
+    (OPS(OP_NOP) | OPS(OP_RDMSR) | OPS(OP_WRMSR) | OPS(OP_VMCALL) | OPS(OP_VMMCALL) | OPS(OP_LOAD8) |        \
+     OPS(OP_LOAD16) | OPS(OP_LOAD32) | OPS(OP_LOAD64) | OPS(OP_STORE8) | OPS(OP_STORE16) | OPS(OP_STORE32) | \
+     OPS(OP_STORE64) | OPS(OP_DUMP) | OPS(OP_RDTSC) | OPS(OP_CLOCK) | OPS(OP_ADVANCE) | OPS(OP_APIC_READ) |  \
+     OPS(OP_APIC_WRITE) | OPS(OP_IPI) | OPS(OP_EOI) | OPS(OP_STI) | OPS(OP_CLI))
 
 void bench_program(struct program *program, unsigned n, unsigned actions, unsigned vcpus, uint64_t ops)
 {
@@ -21,7 +25,7 @@ void bench_program(struct program *program, unsigned n, unsigned actions, unsign
     program->config.irqchip = PROGRAM_IRQCHIP_KERNEL;
     program->config.ram_pages = FUZZ_RAM_PAGES;
     for (unsigned i = 0; i < actions; i++) {
-        action_random(&action, &rng, ops & ~NOT_MEASURED, vcpus);
+        action_random(&action, &rng, ops & MEASURED, vcpus);
         program_add(program, &action);
     }
 }

@@ -6,19 +6,14 @@
 
 int vm_set_msr_filter(struct vm *vm, const struct msr_filter *filter)
 {
-    bool empty = true;
-
-    for (unsigned i = 0; filter && i < MSR_FILTER_RANGES; i++) {
+    for (unsigned i = 0; filter && i < MSR_FILTER_RANGES && filter->ranges[i].count; i++) {
         uint32_t access = filter->ranges[i].access, count = filter->ranges[i].count;
 
-        if (!count)
-            continue;
-        empty = false;
         if (!access || (access & ~(uint32_t)(MSR_ACCESS_READ | MSR_ACCESS_WRITE)) ||
             count > MSR_FILTER_MSRS_MAX)
             return -EINVAL;
     }
-    if (filter && filter->default_deny && empty)
+    if (filter && filter->default_deny && !filter->ranges[0].count)
         return -EINVAL;
     vm->msr_filter = filter;
     return 0;
@@ -29,7 +24,7 @@ bool msr_filter_allows(const struct msr_filter *filter, uint32_t index, enum msr
     if (!filter ||
         (index >= MSR_X2APIC_BASE && index <= MSR_X2APIC_LAST)) /* those are the APIC's own affair */
         return true;
-    for (unsigned i = 0; i < MSR_FILTER_RANGES; i++) {
+    for (unsigned i = 0; i < MSR_FILTER_RANGES && filter->ranges[i].count; i++) {
         uint32_t bit = index - filter->ranges[i].base;
 
         if (bit < filter->ranges[i].count && (filter->ranges[i].access & access))

@@ -16,7 +16,7 @@ struct msr_filter {
     bool default_deny;
     struct {
         uint32_t access;       /* enum msr_access: what it decides about */
-        uint32_t base, count;  /* count 0: unused */
+        uint32_t base, count;  /* the first one with count 0 ends the list */
         const uint8_t *bitmap; /* bit n: base + n is allowed */
     } ranges[MSR_FILTER_RANGES];
 };
