@@ -106,8 +106,7 @@ struct mailbox {
     volatile uint32_t host_ack;
     volatile uint32_t sample_request; /* moves: take one sample; 0xffffffff: sampling ends */
     uint32_t native;                  /* enum: 0 vmcall, 1 vmmcall; informational */
-    uint32_t
-        cpuid_only; /* not 0, when the probe starts: it stays in 32-bit mode and serves cpuid, nothing else */
+    uint32_t cpuid_only; /* not 0 when the probe starts: it stays in 32-bit mode and serves only cpuid */
     uint32_t reserved0[6];
     /* both: the action to go on with after a host action or a reset. The probe sets it to n + 1 before it starts guest
      * action n; the agent sets it before it acknowledges host actions, of which it may do several at once. */
