@@ -73,6 +73,7 @@ Test(cpuid_host, L6_the_hosts_caches_among_the_guests_processors)
         {"6,cores=3,threads=2", 0x0c000121, 0x0c004163},
         {"2,dies=2,cores=1,threads=1", 0x121, 0x4163},
         {"8,sockets=2,cores=2,threads=2", 0x04000121, 0x04004163},
+        {"2,sockets=2,cores=2147483649", 0xfc000121, 0xfc004163}, /* wraps to 2: QEMU takes it */
     };
 
     add_caches();

@@ -55,13 +55,10 @@ static struct cpuid_regs host_leaf(const struct cpu_state *state, uint32_t leaf,
     return supported_regs(host, leaf, subleaf);
 }
 
-static uint32_t pow2ceil(uint32_t n)
+/* The largest of the ids that n things need. 64 bits: absurd counts get as far as this (T4). */
+static uint32_t id_mask(uint32_t n)
 {
-    uint32_t power = 1;
-
-    while (power < n)
-        power <<= 1;
-    return power;
+    return (uint32_t)((1ull << topology_width(n)) - 1);
 }
 
 #define SHARING_SHIFT 14
@@ -79,10 +76,10 @@ static struct cpuid_regs host_leaf_4(const struct cpu_state *state, uint32_t sub
     if (!(regs.eax & 0x1f))
         return regs;
     regs.eax &= (1u << CORES_SHIFT) - 1;
-    regs.eax |= (pow2ceil(t->cores) - 1) << CORES_SHIFT;
+    regs.eax |= id_mask(t->cores) << CORES_SHIFT;
     if ((regs.eax >> SHARING_SHIFT & SHARING_MASK) + 1 > package) {
         regs.eax &= ~(SHARING_MASK << SHARING_SHIFT);
-        regs.eax |= (pow2ceil(package) - 1) << SHARING_SHIFT;
+        regs.eax |= id_mask(package) << SHARING_SHIFT;
     }
     return regs;
 }

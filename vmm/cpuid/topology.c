@@ -182,8 +182,7 @@ bool topology_parse(struct cpu_topology *topology, const char *text, size_t len,
     return true;
 }
 
-/* ceil(log2 n) for n >= 1. */
-static unsigned width(uint32_t n)
+unsigned topology_width(uint32_t n)
 {
     unsigned bits = 0;
 
@@ -194,10 +193,10 @@ static unsigned width(uint32_t n)
 
 struct apic_layout topology_layout(const struct cpu_topology *t)
 {
-    unsigned core_off = width(t->threads);
-    unsigned die_off = core_off + width(t->cores);
+    unsigned core_off = topology_width(t->threads);
+    unsigned die_off = core_off + topology_width(t->cores);
 
-    return (struct apic_layout){core_off, die_off, die_off + width(t->dies)};
+    return (struct apic_layout){core_off, die_off, die_off + topology_width(t->dies)};
 }
 
 /* Absurd counts whose product wraps to a small number get past the checks, as in QEMU. */

@@ -17,6 +17,9 @@ struct cpu_topology {
 bool topology_parse(struct cpu_topology *topology, const char *text, size_t len,
                     const struct machine_type *type, struct messages *warnings, struct message *error);
 
+/* Bits of a field that numbers n things, n >= 1: ceil(log2 n), at most 32. */
+unsigned topology_width(uint32_t n);
+
 /* Bit positions of the levels in an APIC id (T5). */
 struct apic_layout {
     unsigned core_off, die_off, pkg_off;
