@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 #include "fuzz/target.h"
+#include "vmm/abi/hyperv.h"
+#include "vmm/abi/kvm_para.h"
 #include "vmm/cpuid/machine_options.h"
 
 #define QEMU_ENTRIES 100        /* N4: QEMU stops there */
@@ -63,13 +65,21 @@ static void check_words(const struct cpuid_table *table, const struct cpuid_outc
                   (unsigned long long)outcome->granted[FW_1_EDX]);
 }
 
+/* Its signature is what hv-vendor-id says, KVM's too; the next leaf tells. */
+static bool is_hyperv(const struct cpuid_table *table, uint32_t base)
+{
+    const struct cpuid_entry *interface = cpuid_find(table, base | 1, 0);
+
+    return interface && interface->regs.eax == HYPERV_INTERFACE_HV1;
+}
+
 /* K4, K5: a signature comes with a feature leaf, and that leaf holds the granted word. */
 static void check_kvm(const struct cpuid_table *table, const struct cpuid_outcome *outcome)
 {
     for (uint32_t base = 0x40000000; base < 0x40000200; base += 0x100) {
         const struct cpuid_entry *signature = cpuid_find(table, base, 0), *features;
 
-        if (!signature || signature->regs.ebx != 0x4b4d564b)
+        if (!signature || signature->regs.ebx != KVM_SIGNATURE_EBX || is_hyperv(table, base))
             continue;
         features = cpuid_find(table, base | 1, 0);
         if (!features)
