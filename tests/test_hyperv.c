@@ -523,3 +523,19 @@ Test(hyperv, SAV_3_a_migration_carries_what_is_shown_and_writes_the_pages_anew)
     cr_assert(eq(u32, ram_u32(&to, PAGE), 0xc3c1010f));
     cr_assert(eq(u32, ram_u32(&to, PAGE + 0x1000), 0));
 }
+
+Test(hyperv, SAV_3_each_register_finds_its_own_where_the_destination_shows_fewer)
+{
+    FAKE_VM(from);
+    FAKE_VM(to);
+    struct kvmclock_device a, b;
+    char message[160];
+    live(&from);
+    hyperv_machine(&to, HV_APIC_ACCESS, 0, 0);
+    kvmclock_device_create(&a, &from.vm);
+    kvmclock_device_create(&b, &to.vm);
+    cr_assert(eq(int, board_migrate(&from.vm, &a, &to.vm, &b, message), 0), "%s", message);
+    cr_assert(eq(u64, guest_rdmsr(&to, HV_X64_MSR_GUEST_OS_ID), 0));
+    cr_assert(eq(u64, guest_rdmsr(&to, HV_X64_MSR_VP_ASSIST_PAGE), (PAGE + 0x1000) | 1));
+    cr_assert(eq(u64, guest_rdmsr(&to, HV_X64_MSR_CRASH_P0), 0x77));
+}

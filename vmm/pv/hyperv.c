@@ -1,6 +1,7 @@
 /* Hyper-V's registers as KVM has them (hyperv.h). TLFS 6.0 chapters 3, 8, 10, 12; spec EOI-17. */
 #include "vmm/pv/hyperv.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include "vmm/abi/apic.h"
 #include "vmm/abi/hyperv.h"
@@ -294,25 +295,36 @@ static bool qemu_keeps(const struct vcpu *vcpu, const struct hv_msr *row)
     return row->kept == ALWAYS || (row->kept == IF_SHOWN && hyperv_shown(vcpu) && features_show(vcpu, row));
 }
 
+/* How many values a row has in struct hyperv_saved: its place there must not depend on what this vCPU shows. */
+static uint32_t room(const struct hv_msr *row)
+{
+    return row->kept == NO ? 0 : row->count;
+}
+
 void hyperv_save(struct vcpu *vcpu, struct hyperv_saved *saved)
 {
     uint64_t *value = saved->values;
 
-    for (size_t i = 0; i < HV_MSRS; i++)
+    for (size_t i = 0; i < HV_MSRS; i++) {
         for (uint32_t n = 0; qemu_keeps(vcpu, &hv_msrs[i]) && n < hv_msrs[i].count; n++)
-            hyperv_rdmsr(vcpu, hv_msrs[i].index + n, value++, ORIGIN_VMM);
+            hyperv_rdmsr(vcpu, hv_msrs[i].index + n, &value[n], ORIGIN_VMM);
+        value += room(&hv_msrs[i]);
+    }
+    assert(value == saved->values + HYPERV_SAVED);
 }
 
 bool hyperv_load(struct vcpu *vcpu, const struct hyperv_saved *saved, uint32_t *index)
 {
     const uint64_t *value = saved->values;
 
-    for (size_t i = 0; i < HV_MSRS; i++)
+    for (size_t i = 0; i < HV_MSRS; i++) {
         for (uint32_t n = 0; qemu_keeps(vcpu, &hv_msrs[i]) && n < hv_msrs[i].count; n++) {
             *index = hv_msrs[i].index + n;
-            if (hyperv_wrmsr(vcpu, *index, *value++, ORIGIN_VMM) != MSR_OK)
+            if (hyperv_wrmsr(vcpu, *index, value[n], ORIGIN_VMM) != MSR_OK)
                 return false;
         }
+        value += room(&hv_msrs[i]);
+    }
     return true;
 }
 

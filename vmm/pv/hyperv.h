@@ -27,7 +27,8 @@ bool hyperv_takes_hypercalls(const struct vcpu *vcpu);
 /* The native instruction. NO_TRAP: done, the result is in the registers; else nothing changed. */
 struct trap hyperv_hypercall(struct vcpu *vcpu);
 
-/* Registers that QEMU saves, restores and clears at reset, in its order: those of the VM through vCPU 0 alone. */
+/* Registers that QEMU saves, restores and clears at reset, in its order: those of the VM through vCPU 0 alone. What
+ * this vCPU does not show is neither written into values nor loaded. */
 #define HYPERV_SAVED 11
 struct hyperv_saved {
     uint64_t values[HYPERV_SAVED];
