@@ -265,6 +265,12 @@ HOSTILE_ROW(an_apf_state_that_the_msr_denies, f.vcpu->apf.on = false, "apf.on")
 HOSTILE_ROW(API_1_a_vector_of_9_bits, f.vcpu->apf.int_msr = 0x100, "apf.int_msr")
 HOSTILE_ROW(EOI_1_an_unaligned_address, f.vcpu->eoi.msr = 0x5003, "eoi.msr")
 HOSTILE_ROW(POL_1_a_poll_value_of_2, f.vcpu->poll.msr = 2, "poll.msr")
+HOSTILE_ROW(SAV_12_two_reasons_to_ask, (f.vcpu->hold |= HOLD_EXIT, f.vcpu->msr_exit.reason = 3),
+            "msr_exit.reason")
+HOSTILE_ROW(SAV_12_a_register_that_nobody_asks_about, f.vcpu->msr_exit.reason = MSR_EXIT_FILTER,
+            "msr_exit.reason")
+HOSTILE_ROW(SAV_12_an_answer_before_the_end_of_the_exit, (f.vcpu->hold |= HOLD_EXIT, f.vcpu->answered = true),
+            "answered")
 HOSTILE_ROW(unknown_requests, f.vm.vcpus[1].requests = 0x80000000, "vcpu 1: requests")
 HOSTILE_ROW(an_unknown_run_state, f.vcpu->mp_state = (enum mp_state)3, "mp_state")
 HOSTILE_ROW(x2apic_without_enable, f.vcpu->apic.base_msr = 0x400, "apic.base_msr")

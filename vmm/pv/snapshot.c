@@ -239,6 +239,12 @@ static const char *inconsistent(const struct vcpu *v)
 {
     const uint64_t apf_on = KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT;
 
+    if (v->msr_exit.reason & (v->msr_exit.reason - 1))
+        return "msr_exit.reason: more than one";
+    if (v->msr_exit.reason && !(v->hold & HOLD_EXIT))
+        return "msr_exit.reason: the VMM is not asked";
+    if (v->answered && (v->hold & HOLD_EXIT))
+        return "answered: the VMM is still asked";
     if (v->clock.shift <= -64 || v->clock.shift >= 64)
         return "clock.shift: 64 or more has no meaning";
     if (v->clock.scaled_khz && !factors_fit(&v->clock))
