@@ -3,8 +3,10 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "diff/models/compare.h"
 #include "diff/models/tcg_guest.h"
@@ -133,6 +135,33 @@ Test(models, a_line_that_was_cut_short_is_asked_again)
     answers_close(&answers);
 }
 
+/* As a full disk does it, in the middle of a line. The answer stays its owner's, and nothing is written behind the line. */
+Test(models, a_line_that_cannot_be_written_is_asked_again)
+{
+    struct answers answers;
+    struct answer answer;
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    start(&answers);
+    add(&answers, our_answer(&answers, "kvm64", "plain"));
+    cr_assert(eq(int, getrlimit(RLIMIT_FSIZE, &limit), 0));
+    limit.rlim_cur = (rlim_t)size_of_file() + 50;
+    cr_assert(eq(int, setrlimit(RLIMIT_FSIZE, &limit), 0));
+    answer = our_answer(&answers, "kvm64", "pv-on");
+    cr_assert(eq(int, answers_add(&answers, &answer), -EFBIG));
+    limit.rlim_cur = limit.rlim_max;
+    cr_assert(eq(int, setrlimit(RLIMIT_FSIZE, &limit), 0));
+    cr_assert(eq(int, answers_add(&answers, &answer), -EIO));
+    free(answer.messages);
+    free(answer.regs);
+    cr_assert(eq(uint, answers.count, 1));
+    answers_close(&answers);
+    open_or_fail(&answers, ANSWERS_READ);
+    cr_assert(eq(uint, answers.count, 1));
+    answers_close(&answers);
+}
+
 Test(models, answers_of_another_origin_are_not_mixed)
 {
     struct answers answers;
@@ -162,7 +191,7 @@ Test(models, hostile_files_are_refused)
 {
     static const char header[] = "{\"schema\":\"paravane-models-1\",\"reference\":\"qemu-tcg\"}\n";
     static const char *const texts[] = {
-        "x\n", "{}\n", "[]\n", "null\n", "{\"schema\":\"paravane-models-9\"}\n", header, "\n",
+        "x\n", "no answers", "{}\n", "[]\n", "null\n", "{\"schema\":\"paravane-models-9\"}\n", header, "\n",
     };
     struct answers answers;
     char why[240];
@@ -188,6 +217,8 @@ Test(models, hostile_answers_are_refused)
         "{\"model\":\"a\",\"variant\":\"plain\",\"vcpus\":[{\"0x1.0\":\"1 2 3\"}]}",
         "{\"model\":\"a\",\"variant\":\"plain\",\"vcpus\":[{\"0x99.0\":\"1 2 3 4\"}]}",
         "{\"model\":\"a\",\"variant\":\"plain\",\"vcpus\":[7]}",
+        "{\"model\":\"\\u001b[2J\",\"variant\":\"plain\",\"vcpus\":[{}]}",
+        "{\"model\":\"a\",\"variant\":\"plain\",\"messages\":\"\\u001b[2J\",\"vcpus\":[{}]}",
         "{\"host\":{}}",
         "{\"host\":{\"supported\":7}}",
     };

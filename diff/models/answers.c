@@ -10,9 +10,11 @@
 #include <unistd.h>
 #include "diff/machine/driver.h"
 
-#define SCHEMA    "paravane-models-1"
-#define FILE_MAX  (256u << 20)
-#define HOSTS_MAX 1000
+#define SCHEMA      "paravane-models-1"
+#define FIRST_BYTES "{\"schema\":\"" SCHEMA "\""
+#define FILE_MAX    (256u << 20)
+#define HOSTS_MAX   1000
+#define ANSWERS_MAX (MODELS_MAX * VARIANTS_MAX)
 
 static const char *text_of(const cJSON *object, const char *name)
 {
@@ -32,9 +34,17 @@ static bool number_of(const cJSON *object, const char *name, unsigned limit, uns
     return true;
 }
 
+/* What is read here is shown on terminals. */
+static bool is_text(const char *text)
+{
+    while (*text == '\n' || *text == '\t' || ((unsigned char)*text >= ' ' && *text != 0x7f))
+        text++;
+    return !*text;
+}
+
 static bool copy_text(char *to, size_t size, const cJSON *object, const char *name)
 {
-    return snprintf(to, size, "%s", text_of(object, name)) < (int)size;
+    return snprintf(to, size, "%s", text_of(object, name)) < (int)size && is_text(to);
 }
 
 static void read_name(const struct cpuid_read *read, char name[24])
@@ -88,8 +98,11 @@ static cJSON *vcpu_json(const struct answers *answers, const struct cpuid_regs *
 static bool vcpu_from_json(const struct answers *answers, const cJSON *object, struct cpuid_regs *regs)
 {
     unsigned found = 0;
+    int size = cJSON_GetArraySize(object);
     char name[24];
 
+    if (size > (int)answers->read_count) /* before it is searched for each */
+        return false;
     for (unsigned i = 0; i < answers->read_count; i++) {
         const char *value;
 
@@ -102,13 +115,14 @@ static bool vcpu_from_json(const struct answers *answers, const cJSON *object, s
             return false;
         found++;
     }
-    return found == (unsigned)cJSON_GetArraySize(object); /* nothing that we do not know */
+    return found == (unsigned)size; /* nothing that we do not know */
 }
 
+/* After a line that could not be written whole none is: it would be taken for the rest of that one. */
 static int write_line(struct answers *answers, cJSON *object)
 {
     char *text = cJSON_PrintUnformatted(object);
-    int err = text ? 0 : -ENOMEM;
+    int err = !text ? -ENOMEM : ferror(answers->file) ? -EIO : 0;
 
     errno = EIO;
     if (!err && (fprintf(answers->file, "%s\n", text) < 0 || fflush(answers->file)))
@@ -126,6 +140,8 @@ static void answer_free(struct answer *answer)
 
 static int append(struct answers *answers, const struct answer *answer)
 {
+    if (answers->count == ANSWERS_MAX)
+        return -EINVAL; /* more than there are combinations: some are there twice */
     if (answers->count == answers->capacity) {
         unsigned capacity = answers->capacity ? 2 * answers->capacity : 64;
         struct answer *list = realloc(answers->list, capacity * sizeof(*list));
@@ -213,7 +229,9 @@ static int take_answer(struct answers *answers, const cJSON *line)
         (kernel && !number_of(line, "host", answers->host_count, &answer.host)))
         return -EINVAL;
     answer.messages = strdup(text_of(line, "messages"));
-    if (answer.messages)
+    if (!answer.messages)
+        err = -ENOMEM;
+    else if (is_text(answer.messages))
         err = take_vcpus(answers, cJSON_GetObjectItem(line, "vcpus"), &answer);
     if (!err)
         err = append(answers, &answer);
@@ -238,12 +256,25 @@ static int take_line(struct answers *answers, const char *text, size_t len)
     return err;
 }
 
+/* Ours, or the beginning of ours: a run may have ended while it wrote the first line. */
+static bool begins_as_ours(const char *text, size_t size)
+{
+    size_t len = strlen(FIRST_BYTES);
+
+    return !memcmp(text, FIRST_BYTES, size < len ? size : len);
+}
+
 /* Whole lines only: what follows the last one was being written when a run ended. *end is where it begins. */
 static int take_lines(struct answers *answers, const char *text, size_t size, size_t *end, char why[240])
 {
     unsigned number = 1;
 
-    for (*end = 0; *end < size; number++) {
+    *end = 0;
+    if (!begins_as_ours(text, size)) {
+        snprintf(why, 240, "these are not answers that this version keeps");
+        return -EINVAL;
+    }
+    for (; *end < size; number++) {
         const char *line = text + *end, *newline = memchr(line, '\n', size - *end);
         int err;
 
@@ -251,10 +282,7 @@ static int take_lines(struct answers *answers, const char *text, size_t size, si
             break;
         err = take_line(answers, line, (size_t)(newline - line));
         if (err == -EINVAL)
-            snprintf(why, 240,
-                     number == 1 ? "these are not answers that this version keeps (line %u)"
-                                 : "line %u is damaged",
-                     number);
+            snprintf(why, 240, "line %u is damaged", number);
         if (err)
             return err;
         *end = (size_t)(newline - text) + 1;
@@ -371,12 +399,9 @@ int answers_add_host(struct answers *answers, const struct answers_origin *origi
 
 int answers_add(struct answers *answers, const struct answer *answer)
 {
-    cJSON *line, *vcpus;
-    int err = append(answers, answer);
+    cJSON *line = cJSON_CreateObject(), *vcpus;
+    int err;
 
-    if (err)
-        return err;
-    line = cJSON_CreateObject();
     cJSON_AddStringToObject(line, "model", answer->model);
     cJSON_AddStringToObject(line, "variant", answer->variant->name);
     if (answers->origin.kernel[0])
@@ -390,7 +415,8 @@ int answers_add(struct answers *answers, const struct answer *answer)
     vcpus = cJSON_AddArrayToObject(line, "vcpus");
     for (unsigned v = 0; v < answer->vcpus; v++)
         cJSON_AddItemToArray(vcpus, vcpu_json(answers, answer->regs + (size_t)v * answers->read_count));
-    return write_line(answers, line);
+    err = write_line(answers, line);
+    return err ? err : append(answers, answer);
 }
 
 const struct answer *answers_find(const struct answers *answers, const char *model,

@@ -53,7 +53,7 @@ int answers_open(struct answers *answers, const char *path, enum answers_mode mo
  * machine that answers, NULL without a kernel; *index is what answer.host wants. */
 int answers_add_host(struct answers *answers, const struct answers_origin *origin,
                      const struct host_record *host, unsigned *index, char why[240]);
-/* Takes over messages and regs, and writes the line at once. -errno. */
+/* Writes the line at once, and takes over messages and regs; on -errno they stay the caller's. */
 int answers_add(struct answers *answers, const struct answer *answer);
 const struct answer *answers_find(const struct answers *answers, const char *model,
                                   const struct variant *variant);
