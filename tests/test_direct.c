@@ -652,7 +652,7 @@ Test(direct, INV_1_the_trace_of_stores_goes_on_over_a_new_vm)
     for (unsigned i = 0; i < 2; i++) {
         uint64_t before = m->vm.trace.total;
 
-        cr_assert(gt(u64, before, 0));
+        cr_assert(lt(u64, 0, before));
         direct_machine_step(m, &(struct action){.op = (uint8_t)renewing[i]}, &outcome);
         cr_assert(ge(u64, m->vm.trace.total, before));
     }
