@@ -45,7 +45,6 @@ static bool build(struct cpu_state *state)
         return false;
     memcpy(outcome->granted, state->words, sizeof(outcome->granted));
     cache_check_host(state);
-    outcome->local_apic = state_has(state, F_APIC) || state->machine->topology.cpus > 1;
     outcome->granted[FW_KVM_HINTS] &= ~outcome->hidden[FW_KVM_HINTS];
     return true;
 }

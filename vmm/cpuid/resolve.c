@@ -302,13 +302,19 @@ static bool has_kvmclock_device(const struct cpu_state *state)
            state_has(state, F_KVMCLOCK) || state_has(state, F_KVMCLOCK2);
 }
 
+/* What the flags ask of whoever makes the machine, beside the table. */
+static void settle_machine(struct cpu_state *state)
+{
+    state->outcome->local_apic = state_has(state, F_APIC) || state->machine->topology.cpus > 1;
+    state->outcome->enforce_pv = state_kvm(state) && state_number(state, P_KVM_ENFORCE);
+    state->outcome->enforce_hv = state->hyperv && state_number(state, P_HV_ENFORCE_CPUID);
+    state->outcome->no_kvmclock_device = !has_kvmclock_device(state);
+    state->outcome->migration_blocked = state_has(state, F_INVTSC) && !state_number(state, P_TSC_FREQUENCY);
+}
+
 /* What the kernel refuses when the vCPU is made or reset; QEMU 7.2 takes some of it badly. */
 static bool check_kernel(struct cpu_state *state)
 {
-    state->outcome->enforce_pv = state_kvm(state) && state_number(state, P_KVM_ENFORCE);
-    state->outcome->migration_blocked = state_has(state, F_INVTSC) && !state_number(state, P_TSC_FREQUENCY);
-    state->outcome->no_kvmclock_device = !has_kvmclock_device(state);
-    state->outcome->enforce_hv = state->hyperv && state_number(state, P_HV_ENFORCE_CPUID);
     if (!settle_tsc(state))
         return false;
     if (!state_kvm(state))
@@ -340,6 +346,7 @@ bool state_resolve(struct cpu_state *state)
     if (!hyperv_resolve(state) || !filter(state))
         return false;
     copy_amd_aliases(state);
+    settle_machine(state);
     return (state_kvm(state) || check_memory(state)) && check_machine(state) && check_memory(state) &&
            check_kernel(state);
 }
