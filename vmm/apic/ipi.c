@@ -51,7 +51,8 @@ bool lapic_addressed(const struct vcpu *vcpu, const struct lapic_message *m)
     }
 }
 
-/* Without the map, KVM's vector hashing: lowest priority goes to one of the addressed that can take it, chosen by the vector. */
+/* Without the map, KVM's vector hashing: lowest priority goes to one of the addressed that can take it, chosen by the
+ * vector. */
 static struct vcpu *lowest_priority_target(struct vm *vm, const struct lapic_message *m)
 {
     unsigned count = 0, nth;

@@ -27,7 +27,8 @@ enum msr_result lapic_wrmsr(struct vcpu *vcpu, uint32_t index, uint64_t value, e
 /* Claims on vm->bus whatever nobody else claims (call it before the devices): the page that each vCPU's base MSR names is its
  * own APIC. */
 int lapic_map(struct vm *vm);
-/* For a device whose range holds such a page: false, nothing done: not the page of this vCPU's APIC. */
+/* For a device whose range holds such a page; size in bytes. False, nothing done: gpa is not in the page of this vCPU's
+ * APIC. */
 bool lapic_mmio_read(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t *value);
 bool lapic_mmio_write(struct vcpu *vcpu, uint64_t gpa, unsigned size, uint64_t value);
 

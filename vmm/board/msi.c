@@ -44,7 +44,8 @@ static void window_write(void *ctx, struct vcpu *vcpu, uint64_t offset, unsigned
         part = 4;
         while (part > size - done || (offset + done) % part)
             part /= 2;
-        board_msi_send(ctx, offset + done, (uint32_t)(value >> 8 * done & ((1ull << 8 * part) - 1)));
+        board_msi_send(ctx, LAPIC_GPA + offset + done,
+                       (uint32_t)(value >> 8 * done & ((1ull << 8 * part) - 1)));
     }
 }
 

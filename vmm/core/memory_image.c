@@ -22,7 +22,8 @@ static void write_page(struct byte_writer *w, const struct slot *slot, uint32_t 
     bytes_put(w, slot->host + page * GPA_PAGE_SIZE, GPA_PAGE_SIZE);
 }
 
-/* Touched pages only: the others are as they were created. Ascending, so that equal machines give equal bytes whatever the order of their writes was. */
+/* Touched pages only: the others are as they were created. Ascending, so that equal machines give equal bytes whatever the
+ * order of their writes was. */
 static void write_pages(struct byte_writer *w, const struct slot *slot)
 {
     for (uint64_t i = 0; i < BITMAP_WORDS(slot); i++)

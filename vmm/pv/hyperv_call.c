@@ -53,7 +53,7 @@ static bool read_words(const struct hv_call *call, uint64_t *words, unsigned cou
     return gpa_read(&call->vcpu->vm->memory, call->in, words, count * sizeof(*words));
 }
 
-/* The banks that valid names lie packed behind the header of size words. False: not there, or more than a fast call can
+/* The banks that valid names lie packed behind a header of that many words. False: not there, or more than a fast call can
  * carry with used halves of its XMM registers taken. */
 static bool read_banks(const struct hv_call *call, unsigned header, unsigned used, struct hv_set *set)
 {

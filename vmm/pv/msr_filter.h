@@ -1,6 +1,6 @@
 /* Which model-specific registers a guest may touch at all, whatever stands behind them: KVM_X86_SET_MSR_FILTER. Linux
- * Documentation/virt/kvm/api.rst 4.97; spec GEN-4, SAV-10, SAV-11. What is refused is #GP, or the VMM's decision (vm_config.msr_exits,
- * SAV-12). */
+ * Documentation/virt/kvm/api.rst 4.97; spec GEN-4, SAV-10, SAV-11. What is refused is #GP, or the
+ * VMM's decision (vm_config.msr_exits, SAV-12). */
 #ifndef VMM_PV_MSR_FILTER_H
 #define VMM_PV_MSR_FILTER_H
 

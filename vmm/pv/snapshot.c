@@ -1,5 +1,6 @@
-/* Save and restore: magic, version, then sections of {tag, length}: machine, clock, I/O APIC, Hyper-V, one per vCPU, memory. The way back takes
- * hostile bytes: all is read and checked beside the running machine, then committed by steps that cannot fail. */
+/* Save and restore: magic, version, then sections of {tag, length}: machine, clock, I/O APIC, Hyper-V, one per vCPU, memory.
+ * The way back takes hostile bytes: all is read and checked beside the running machine, then committed by steps that cannot
+ * fail. */
 #include "vmm/pv/snapshot.h"
 
 #include <errno.h>
