@@ -252,8 +252,9 @@ static int run(struct flags_run *run, struct strings *strings, const struct opti
     }
     if (!options->json || strcmp(options->json, "-"))
         flags_report_text(stdout, run);
-    if (options->json && flags_report_json(options->json, run)) {
-        fprintf(stderr, "pv-diff: cannot write %s: %s\n", options->json, strerror(errno));
+    err = options->json ? flags_report_json(options->json, run) : 0;
+    if (err) {
+        fprintf(stderr, "pv-diff: cannot write %s: %s\n", options->json, strerror(-err));
         return EXIT_OURS;
     }
     return run->campaign.different ? EXIT_FINDINGS : EXIT_DONE;

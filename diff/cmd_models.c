@@ -223,12 +223,17 @@ static int ask(struct models_run *run)
 
 static int show(struct models_run *run, const char *json)
 {
-    if (models_judge(run))
+    int err = models_judge(run);
+
+    if (err) {
+        fprintf(stderr, "pv-diff: %s\n", strerror(-err));
         return EXIT_OURS;
+    }
     if (!json || strcmp(json, "-"))
         models_report_text(stdout, run);
-    if (json && models_report_json(json, run)) {
-        fprintf(stderr, "pv-diff: cannot write %s: %s\n", json, strerror(errno));
+    err = json ? models_report_json(json, run) : 0;
+    if (err) {
+        fprintf(stderr, "pv-diff: cannot write %s: %s\n", json, strerror(-err));
         return EXIT_OURS;
     }
     return run->total[MODELS_DIFFERENT]      ? EXIT_FINDINGS
@@ -253,6 +258,8 @@ static int run_all(struct models_run *run, struct options *options)
         fprintf(stderr, "pv-diff: %s\n", *why ? why : strerror(-err));
         return status_of(err);
     }
+    if (options->offline && options->machine && strcmp(options->machine, run->answers.origin.machine))
+        return usage("what is kept is of --machine %s", run->answers.origin.machine);
     status = take_variants(&run->plan, options->variants);
     if (!status)
         status = take_models(run, options);
@@ -278,7 +285,7 @@ int cmd_models(int argc, char **argv)
             "Exit status: 0 all are equal or refused alike; 1 something differs; 2 wrong usage; 3 something was not "
             "compared or is missing; 4 our own fault; 130 interrupted (what was answered is kept).",
     };
-    struct options options = {.machine = "pc", .reference = MACHINE_QEMU_TCG};
+    struct options options = {.reference = MACHINE_QEMU_TCG};
     struct models_run *run = calloc(1, sizeof(*run));
     int status;
 
@@ -286,7 +293,7 @@ int cmd_models(int argc, char **argv)
         return EXIT_OURS;
     argp_parse(&argp, argc, argv, ARGP_LONG_ONLY, NULL, &options);
     run->asking.reference = options.reference;
-    run->asking.machine = options.machine;
+    run->asking.machine = options.machine ? options.machine : "pc";
     run->asking.jobs = options.jobs ? options.jobs : options.reference == MACHINE_QEMU_TCG ? cores() : 1;
     status = run_all(run, &options);
     asking_free(&run->asking);

@@ -139,7 +139,11 @@ models=("$diff" models -j 1 --kept "$kept")
 expect "a variant that there is none of" 2 "no variant nope" "${models[@]}" --variants nope
 expect "a model that there is none of" 2 "no model 999" "${models[@]}" --models 999
 expect "no answers" 3 "No such file" "$diff" models --offline --kept "$work/nothing"
-expect "no file of answers" 2 "line 1" "$diff" models --offline --kept README.md
+expect "no file of answers" 2 "not answers" "$diff" models --offline --kept README.md
+printf precious >"$work/precious"
+expect "somebody's file" 2 "not answers" "$diff" models --kept "$work/precious"
+[ "$(cat "$work/precious")" = precious ] || fail "it is cut"
+expect "answers of another machine" 2 "--machine pc" "$diff" models --offline --machine q35 --kept tests/data/models-qemu-box.jsonl
 name="models interrupted"
 rm -f "$kept"
 "${models[@]}" >"$work/out" 2>"$work/err" &

@@ -2,11 +2,11 @@
 #include "diff/flags/report.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cjson/cJSON.h>
+#include "diff/json_out.h"
 
 /* 'as is', or $'with escapes' where a byte would harm a terminal. */
 static void quote(const char *text, char *out, size_t size)
@@ -198,18 +198,5 @@ static cJSON *to_json(const struct flags_run *run)
 
 int flags_report_json(const char *path, const struct flags_run *run)
 {
-    bool to_stdout = !strcmp(path, "-");
-    FILE *out = to_stdout ? stdout : fopen(path, "w");
-    cJSON *root = to_json(run);
-    char *text = cJSON_Print(root);
-    int err = -1;
-
-    errno = out && !text ? ENOMEM : errno;
-    if (out && text)
-        err = fprintf(out, "%s\n", text) < 0 ? -1 : 0;
-    if (out && (to_stdout ? fflush(out) : fclose(out)))
-        err = -1;
-    free(text);
-    cJSON_Delete(root);
-    return err;
+    return json_write(path, to_json(run));
 }

@@ -14,7 +14,7 @@ struct flags_run {
 };
 
 void flags_report_text(FILE *out, const struct flags_run *run);
-/* "-" is stdout. -1 with errno. */
+/* "-" is stdout. 0 or -errno. */
 int flags_report_json(const char *path, const struct flags_run *run);
 
 #endif

@@ -367,9 +367,10 @@ int answers_add_host(struct answers *answers, const struct answers_origin *origi
     int err = 0;
 
     if (answers->started && memcmp(&answers->origin, origin, sizeof(*origin))) {
-        snprintf(why, 240, "what is kept is of %.20s, %.36s %.30s, this is %.36s %.30s: --fresh begins anew",
-                 answers->origin.machine, answers->origin.qemu, answers->origin.kernel, origin->qemu,
-                 origin->kernel);
+        snprintf(why, 240,
+                 "what is kept is of %.20s, %.36s %.30s, this is %.20s, %.36s %.30s: --fresh begins anew",
+                 answers->origin.machine, answers->origin.qemu, answers->origin.kernel, origin->machine,
+                 origin->qemu, origin->kernel);
         return -EINVAL;
     }
     if (!answers->started) {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "diff/json_out.h"
 #include "diff/judge/bits.h"
 
 #define SHOWN_MAX 40 /* combinations, on a terminal; JSON has them all */
@@ -186,18 +187,5 @@ static cJSON *to_json(const struct models_run *run)
 
 int models_report_json(const char *path, const struct models_run *run)
 {
-    bool to_stdout = !strcmp(path, "-");
-    FILE *out = to_stdout ? stdout : fopen(path, "w");
-    cJSON *root = to_json(run);
-    char *text = cJSON_Print(root);
-    int err = -1;
-
-    errno = out && !text ? ENOMEM : errno;
-    if (out && text)
-        err = fprintf(out, "%s\n", text) < 0 ? -1 : 0;
-    if (out && (to_stdout ? fflush(out) : fclose(out)))
-        err = -1;
-    free(text);
-    cJSON_Delete(root);
-    return err;
+    return json_write(path, to_json(run));
 }

@@ -19,7 +19,7 @@ struct models_run {
 /* Fills in results and counts. -ENOMEM. */
 int models_judge(struct models_run *run);
 void models_report_text(FILE *out, const struct models_run *run);
-/* "-" is stdout. -1 with errno. */
+/* "-" is stdout. 0 or -errno. */
 int models_report_json(const char *path, const struct models_run *run);
 
 #endif
