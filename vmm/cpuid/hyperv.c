@@ -4,45 +4,36 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "vmm/abi/hyperv.h"
 
 /* In QEMU's internal order (Y5): the first missing one is named. */
 enum hv {
-    HV_RELAXED,
-    HV_VAPIC,
-    HV_TIME,
-    HV_CRASH,
-    HV_RESET,
-    HV_VPINDEX,
-    HV_RUNTIME,
-    HV_SYNIC,
-    HV_STIMER,
-    HV_FREQUENCIES,
-    HV_REENLIGHTENMENT,
-    HV_TLBFLUSH,
-    HV_EVMCS,
-    HV_IPI,
-    HV_STIMER_DIRECT,
-    HV_AVIC,
-    HV_SYNDBG,
-    HV_EMSR_BITMAP,
-    HV_XMM_INPUT,
-    HV_TLBFLUSH_EXT,
-    HV_TLBFLUSH_DIRECT,
-    HV_FLAGS,
+    FLAG_RELAXED,
+    FLAG_VAPIC,
+    FLAG_TIME,
+    FLAG_CRASH,
+    FLAG_RESET,
+    FLAG_VPINDEX,
+    FLAG_RUNTIME,
+    FLAG_SYNIC,
+    FLAG_STIMER,
+    FLAG_FREQUENCIES,
+    FLAG_REENLIGHTENMENT,
+    FLAG_TLBFLUSH,
+    FLAG_EVMCS,
+    FLAG_IPI,
+    FLAG_STIMER_DIRECT,
+    FLAG_AVIC,
+    FLAG_SYNDBG,
+    FLAG_EMSR_BITMAP,
+    FLAG_XMM_INPUT,
+    FLAG_TLBFLUSH_EXT,
+    FLAG_TLBFLUSH_DIRECT,
+    FLAG_COUNT,
 };
 #define NEED(hv) (1u << (hv))
 #define BIT(n)   (1u << (n))
 
-enum hv_leaf {
-    LEAF_VENDOR = 0x40000000,
-    LEAF_INTERFACE,
-    LEAF_VERSION,
-    LEAF_FEATURES,
-    LEAF_ADVICE,
-    LEAF_LIMITS,
-    LEAF_NESTED = 0x4000000a,
-    LEAF_DEBUGGER = 0x40000080,
-};
 #define LIMITS_EBX     0x40u
 #define EVMCS_VERSIONS 0x0101u
 #define NO_CORESHARING BIT(18)
@@ -58,28 +49,28 @@ struct hv_flag {
 };
 
 // clang-format off
-static const struct hv_flag hv_flags[HV_FLAGS] = {
-    [HV_RELAXED] = { P_HV_RELAXED, "relaxed timing (hv-relaxed)", .advice = BIT(5) },
-    [HV_VAPIC] = { P_HV_VAPIC, "virtual APIC (hv-vapic)", .features_a = BIT(4) },
-    [HV_TIME] = { P_HV_TIME, "clocksources (hv-time)", .features_a = BIT(1) | BIT(9) },
-    [HV_CRASH] = { P_HV_CRASH, "crash MSRs (hv-crash)", .features_d = BIT(10) },
-    [HV_RESET] = { P_HV_RESET, "reset MSR (hv-reset)", .features_a = BIT(7) },
-    [HV_VPINDEX] = { P_HV_VPINDEX, "VP_INDEX MSR (hv-vpindex)", .features_a = BIT(6) },
-    [HV_RUNTIME] = { P_HV_RUNTIME, "VP_RUNTIME MSR (hv-runtime)", .features_a = BIT(0) },
-    [HV_SYNIC] = { P_HV_SYNIC, "synthetic interrupt controller (hv-synic)", .features_a = BIT(2) },
-    [HV_STIMER] = { P_HV_STIMER, "synthetic timers (hv-stimer)", NEED(HV_SYNIC) | NEED(HV_TIME), BIT(3) },
-    [HV_FREQUENCIES] = { P_HV_FREQUENCIES, "frequency MSRs (hv-frequencies)", 0, BIT(11), BIT(8) },
-    [HV_REENLIGHTENMENT] = { P_HV_REENLIGHTENMENT, "reenlightenment MSRs (hv-reenlightenment)", 0, BIT(13) },
-    [HV_TLBFLUSH] = { P_HV_TLBFLUSH, "paravirtualized TLB flush (hv-tlbflush)", NEED(HV_VPINDEX), .advice = BIT(2) | BIT(11) },
-    [HV_EVMCS] = { P_HV_EVMCS, "enlightened VMCS (hv-evmcs)", NEED(HV_VAPIC), .advice = BIT(14) },
-    [HV_IPI] = { P_HV_IPI, "paravirtualized IPI (hv-ipi)", NEED(HV_VPINDEX), .advice = BIT(10) | BIT(11) },
-    [HV_STIMER_DIRECT] = { P_HV_STIMER_DIRECT, "direct mode synthetic timers (hv-stimer-direct)", NEED(HV_STIMER), .features_d = BIT(19) },
-    [HV_AVIC] = { P_HV_AVIC, "AVIC/APICv support (hv-avic/hv-apicv)", .advice = BIT(9) },
-    [HV_SYNDBG] = { P_HV_SYNDBG, "Enable synthetic kernel debugger channel (hv-syndbg)", NEED(HV_SYNIC) | NEED(HV_RELAXED), .features_d = BIT(11) },
-    [HV_EMSR_BITMAP] = { P_HV_EMSR_BITMAP, "Enlightened MSR-Bitmap (hv-emsr-bitmap)", .nested = BIT(19) },
-    [HV_XMM_INPUT] = { P_HV_XMM_INPUT, "XMM fast hypercall input (hv-xmm-input)", .features_d = BIT(4) },
-    [HV_TLBFLUSH_EXT] = { P_HV_TLBFLUSH_EXT, "Extended gva ranges for TLB flush hypercalls (hv-tlbflush-ext)", NEED(HV_TLBFLUSH), .features_d = BIT(14) },
-    [HV_TLBFLUSH_DIRECT] = { P_HV_TLBFLUSH_DIRECT, "direct TLB flush (hv-tlbflush-direct)", NEED(HV_VAPIC), .nested = BIT(17) },
+static const struct hv_flag hv_flags[FLAG_COUNT] = {
+    [FLAG_RELAXED] = { P_HV_RELAXED, "relaxed timing (hv-relaxed)", .advice = BIT(5) },
+    [FLAG_VAPIC] = { P_HV_VAPIC, "virtual APIC (hv-vapic)", .features_a = BIT(4) },
+    [FLAG_TIME] = { P_HV_TIME, "clocksources (hv-time)", .features_a = BIT(1) | BIT(9) },
+    [FLAG_CRASH] = { P_HV_CRASH, "crash MSRs (hv-crash)", .features_d = BIT(10) },
+    [FLAG_RESET] = { P_HV_RESET, "reset MSR (hv-reset)", .features_a = BIT(7) },
+    [FLAG_VPINDEX] = { P_HV_VPINDEX, "VP_INDEX MSR (hv-vpindex)", .features_a = BIT(6) },
+    [FLAG_RUNTIME] = { P_HV_RUNTIME, "VP_RUNTIME MSR (hv-runtime)", .features_a = BIT(0) },
+    [FLAG_SYNIC] = { P_HV_SYNIC, "synthetic interrupt controller (hv-synic)", .features_a = BIT(2) },
+    [FLAG_STIMER] = { P_HV_STIMER, "synthetic timers (hv-stimer)", NEED(FLAG_SYNIC) | NEED(FLAG_TIME), BIT(3) },
+    [FLAG_FREQUENCIES] = { P_HV_FREQUENCIES, "frequency MSRs (hv-frequencies)", 0, BIT(11), BIT(8) },
+    [FLAG_REENLIGHTENMENT] = { P_HV_REENLIGHTENMENT, "reenlightenment MSRs (hv-reenlightenment)", 0, BIT(13) },
+    [FLAG_TLBFLUSH] = { P_HV_TLBFLUSH, "paravirtualized TLB flush (hv-tlbflush)", NEED(FLAG_VPINDEX), .advice = BIT(2) | BIT(11) },
+    [FLAG_EVMCS] = { P_HV_EVMCS, "enlightened VMCS (hv-evmcs)", NEED(FLAG_VAPIC), .advice = BIT(14) },
+    [FLAG_IPI] = { P_HV_IPI, "paravirtualized IPI (hv-ipi)", NEED(FLAG_VPINDEX), .advice = BIT(10) | BIT(11) },
+    [FLAG_STIMER_DIRECT] = { P_HV_STIMER_DIRECT, "direct mode synthetic timers (hv-stimer-direct)", NEED(FLAG_STIMER), .features_d = BIT(19) },
+    [FLAG_AVIC] = { P_HV_AVIC, "AVIC/APICv support (hv-avic/hv-apicv)", .advice = BIT(9) },
+    [FLAG_SYNDBG] = { P_HV_SYNDBG, "Enable synthetic kernel debugger channel (hv-syndbg)", NEED(FLAG_SYNIC) | NEED(FLAG_RELAXED), .features_d = BIT(11) },
+    [FLAG_EMSR_BITMAP] = { P_HV_EMSR_BITMAP, "Enlightened MSR-Bitmap (hv-emsr-bitmap)", .nested = BIT(19) },
+    [FLAG_XMM_INPUT] = { P_HV_XMM_INPUT, "XMM fast hypercall input (hv-xmm-input)", .features_d = BIT(4) },
+    [FLAG_TLBFLUSH_EXT] = { P_HV_TLBFLUSH_EXT, "Extended gva ranges for TLB flush hypercalls (hv-tlbflush-ext)", NEED(FLAG_TLBFLUSH), .features_d = BIT(14) },
+    [FLAG_TLBFLUSH_DIRECT] = { P_HV_TLBFLUSH_DIRECT, "direct TLB flush (hv-tlbflush-direct)", NEED(FLAG_VAPIC), .nested = BIT(17) },
 };
 // clang-format on
 
@@ -109,7 +100,7 @@ static uint32_t collect(const struct cpu_state *state, size_t which)
 {
     uint32_t bits = 0, one;
 
-    for (unsigned i = 0; i < HV_FLAGS; i++)
+    for (unsigned i = 0; i < FLAG_COUNT; i++)
         if (has(state, i)) {
             memcpy(&one, (const char *)&hv_flags[i] + which, sizeof(one));
             bits |= one;
@@ -125,11 +116,11 @@ static struct cpuid_regs kernel_leaf(const struct cpu_state *state, uint32_t lea
 
 static bool supported(const struct cpu_state *state, const struct hv_flag *flag)
 {
-    struct cpuid_regs features = kernel_leaf(state, LEAF_FEATURES);
+    struct cpuid_regs features = kernel_leaf(state, HYPERV_CPUID_FEATURES);
 
     return !(flag->features_a & ~features.eax) && !(flag->features_d & ~features.edx) &&
-           !(flag->advice & ~kernel_leaf(state, LEAF_ADVICE).eax) &&
-           !(flag->nested & ~kernel_leaf(state, LEAF_NESTED).eax);
+           !(flag->advice & ~kernel_leaf(state, HYPERV_CPUID_ADVICE).eax) &&
+           !(flag->nested & ~kernel_leaf(state, HYPERV_CPUID_NESTED).eax);
 }
 
 static bool refuse_without(struct cpu_state *state, enum hv flag, enum hv need)
@@ -147,7 +138,7 @@ static bool check_flag(struct cpu_state *state, enum hv flag)
                     "Hyper-V %s is not supported by kernel", hv_flags[flag].phrase);
         return false;
     }
-    for (unsigned need = 0; need < HV_FLAGS; need++)
+    for (unsigned need = 0; need < FLAG_COUNT; need++)
         if ((hv_flags[flag].needs & NEED(need)) && !has(state, need))
             return refuse_without(state, flag, need);
     return true;
@@ -155,7 +146,7 @@ static bool check_flag(struct cpu_state *state, enum hv flag)
 
 static bool check_flags(struct cpu_state *state)
 {
-    for (unsigned i = 0; i < HV_FLAGS; i++)
+    for (unsigned i = 0; i < FLAG_COUNT; i++)
         if (has(state, i) && !check_flag(state, i))
             return false;
     return true;
@@ -167,7 +158,7 @@ static bool take_all(struct cpu_state *state)
     if (!state->host->hyperv.count)
         return refuse(state, CPU_REFUSED, P_HV_PASSTHROUGH,
                       "hv-passthrough is not modelled over a record without the kernel's Hyper-V leaves");
-    for (unsigned i = 0; i < HV_FLAGS; i++)
+    for (unsigned i = 0; i < FLAG_COUNT; i++)
         if (supported(state, &hv_flags[i]))
             state->hyperv_flags |= NEED(i);
     return true;
@@ -212,16 +203,16 @@ bool hyperv_resolve(struct cpu_state *state)
 
     if (!state_kvm(state))
         return true; /* accepted and ignored (K22) */
-    for (unsigned i = 0; i < HV_FLAGS; i++)
+    for (unsigned i = 0; i < FLAG_COUNT; i++)
         if (state_number(state, hv_flags[i].property))
             state->hyperv_flags |= NEED(i);
     state->hyperv = state->host->extensions[EXT_HYPERV] && any_flag(state);
     if (state->hyperv && !(all ? take_all(state) : check_flags(state)))
         return false;
     /* Machines up to 3.0 have what x-hv-synic-kvm-only stands for: a controller that needs no index. */
-    if (state->hyperv && has(state, HV_SYNIC) && !has(state, HV_VPINDEX) &&
+    if (state->hyperv && has(state, FLAG_SYNIC) && !has(state, FLAG_VPINDEX) &&
         !state_number(state, P_HV_SYNIC_KVM_ONLY))
-        return refuse_without(state, HV_SYNIC, HV_VPINDEX);
+        return refuse_without(state, FLAG_SYNIC, FLAG_VPINDEX);
     return check_kernel(state);
 }
 
@@ -257,11 +248,11 @@ static struct cpuid_regs version_regs(const struct cpu_state *state)
 
 static struct cpuid_regs feature_regs(const struct cpu_state *state)
 {
-    bool messages = has(state, HV_SYNIC) && !state_number(state, P_HV_SYNIC_KVM_ONLY);
+    bool messages = has(state, FLAG_SYNIC) && !state_number(state, P_HV_SYNIC_KVM_ONLY);
 
-    return (struct cpuid_regs){.eax = collect(state, offsetof(struct hv_flag, features_a)) | BIT(5),
-                               .ebx = messages ? BIT(4) | BIT(5) : 0, /* post messages, signal events */
-                               .edx = collect(state, offsetof(struct hv_flag, features_d)) | BIT(3)};
+    return (struct cpuid_regs){.eax = collect(state, offsetof(struct hv_flag, features_a)) | HV_HYPERCALL,
+                               .ebx = messages ? HV_POST_MESSAGES | HV_SIGNAL_EVENTS : 0,
+                               .edx = collect(state, offsetof(struct hv_flag, features_d)) | HV_IDLE_STATE};
 }
 
 static uint32_t advice(const struct cpu_state *state)
@@ -269,59 +260,64 @@ static uint32_t advice(const struct cpu_state *state)
     uint32_t bits = collect(state, offsetof(struct hv_flag, advice));
     uint64_t coresharing = state_number(state, P_HV_NO_NONARCH_CORESHARING);
 
-    if (has(state, HV_VAPIC) && !has(state, HV_AVIC))
-        bits |= BIT(3); /* an accelerated APIC is better left alone */
+    if (has(state, FLAG_VAPIC) && !has(state, FLAG_AVIC))
+        bits |= HV_APIC_ACCESS_ADVISED; /* an accelerated APIC is better left alone */
     if (coresharing == TRI_ON)
         bits |= NO_CORESHARING;
     else if (coresharing == TRI_AUTO) /* the kernel knows */
-        bits |= kernel_leaf(state, LEAF_ADVICE).eax & NO_CORESHARING;
+        bits |= kernel_leaf(state, HYPERV_CPUID_ADVICE).eax & NO_CORESHARING;
     return bits;
 }
 
 static uint32_t nested(const struct cpu_state *state)
 {
-    return collect(state, offsetof(struct hv_flag, nested)) | (has(state, HV_EVMCS) ? EVMCS_VERSIONS : 0);
+    return collect(state, offsetof(struct hv_flag, nested)) | (has(state, FLAG_EVMCS) ? EVMCS_VERSIONS : 0);
 }
 
 /* The numbers that no flag decides: the kernel's with hv-passthrough, else those of the command line. */
 static void add_numbers(const struct cpu_state *state, struct cpuid_table *out, uint32_t last)
 {
     bool all = state_number(state, P_HV_PASSTHROUGH);
-    struct cpuid_regs vendor = kernel_leaf(state, LEAF_VENDOR), limits = kernel_leaf(state, LEAF_LIMITS);
+    struct cpuid_regs vendor = kernel_leaf(state, HYPERV_CPUID_VENDOR),
+                      limits = kernel_leaf(state, HYPERV_CPUID_LIMITS);
 
     vendor.eax = last;
     if (!all)
         limits = (struct cpuid_regs){.eax = (uint32_t)state_number(state, P_HV_MAX_VPS), .ebx = LIMITS_EBX};
-    entry_add(out, LEAF_VENDOR, 0, 0, all ? vendor : vendor_regs(state, last));
-    entry_add(out, LEAF_INTERFACE, 0, 0,
-              all ? kernel_leaf(state, LEAF_INTERFACE) : (struct cpuid_regs){.eax = 0x31237648}); /* "Hv#1" */
-    entry_add(out, LEAF_VERSION, 0, 0, all ? kernel_leaf(state, LEAF_VERSION) : version_regs(state));
-    entry_add(out, LEAF_FEATURES, 0, 0, feature_regs(state));
-    entry_add(out, LEAF_ADVICE, 0, 0,
+    entry_add(out, HYPERV_CPUID_VENDOR, 0, 0, all ? vendor : vendor_regs(state, last));
+    entry_add(out, HYPERV_CPUID_INTERFACE, 0, 0,
+              all ? kernel_leaf(state, HYPERV_CPUID_INTERFACE)
+                  : (struct cpuid_regs){.eax = HYPERV_INTERFACE_HV1});
+    entry_add(out, HYPERV_CPUID_VERSION, 0, 0,
+              all ? kernel_leaf(state, HYPERV_CPUID_VERSION) : version_regs(state));
+    entry_add(out, HYPERV_CPUID_FEATURES, 0, 0, feature_regs(state));
+    entry_add(out, HYPERV_CPUID_ADVICE, 0, 0,
               (struct cpuid_regs){.eax = advice(state),
-                                  .ebx = all ? kernel_leaf(state, LEAF_ADVICE).ebx
+                                  .ebx = all ? kernel_leaf(state, HYPERV_CPUID_ADVICE).ebx
                                              : (uint32_t)state_number(state, P_HV_SPINLOCKS)});
-    entry_add(out, LEAF_LIMITS, 0, 0, limits);
+    entry_add(out, HYPERV_CPUID_LIMITS, 0, 0, limits);
 }
 
 static void add_debugger(struct cpuid_table *out)
 {
-    entry_add(out, LEAF_DEBUGGER, 0, 0, text_regs(0, "Microsoft VS"));
-    entry_add(out, LEAF_DEBUGGER + 1, 0, 0, (struct cpuid_regs){.eax = 0x31235356}); /* "VS#1" */
-    entry_add(out, LEAF_DEBUGGER + 2, 0, 0, (struct cpuid_regs){.eax = BIT(1)});     /* of the kernel */
+    entry_add(out, HYPERV_CPUID_DEBUGGER, 0, 0, text_regs(0, "Microsoft VS"));
+    entry_add(out, HYPERV_CPUID_DEBUGGER + 1, 0, 0, (struct cpuid_regs){.eax = 0x31235356}); /* "VS#1" */
+    entry_add(out, HYPERV_CPUID_DEBUGGER + 2, 0, 0, (struct cpuid_regs){.eax = BIT(1)}); /* of the kernel */
 }
 
 void hyperv_entries(const struct cpu_state *state, struct cpuid_table *out)
 {
-    uint32_t last = has(state, HV_SYNDBG) ? LEAF_DEBUGGER + 2 : nested(state) ? LEAF_NESTED : LEAF_LIMITS;
+    uint32_t last = has(state, FLAG_SYNDBG) ? HYPERV_CPUID_DEBUGGER + 2
+                    : nested(state)         ? HYPERV_CPUID_NESTED
+                                            : HYPERV_CPUID_LIMITS;
 
     if (!state->hyperv)
         return;
     add_numbers(state, out, last);
-    for (uint32_t leaf = LEAF_LIMITS + 1; nested(state) && leaf < LEAF_NESTED; leaf++)
+    for (uint32_t leaf = HYPERV_CPUID_LIMITS + 1; nested(state) && leaf < HYPERV_CPUID_NESTED; leaf++)
         entry_add(out, leaf, 0, 0, (struct cpuid_regs){0});
     if (nested(state))
-        entry_add(out, LEAF_NESTED, 0, 0, (struct cpuid_regs){.eax = nested(state)});
-    if (has(state, HV_SYNDBG))
+        entry_add(out, HYPERV_CPUID_NESTED, 0, 0, (struct cpuid_regs){.eax = nested(state)});
+    if (has(state, FLAG_SYNDBG))
         add_debugger(out);
 }
