@@ -1,13 +1,10 @@
-/* The direct machine: virtual time, host actions, and what happens between actions. See direct.h. */
+/* The direct machine: made and renewed, its virtual time, and what happens between actions. See direct.h. */
 #include "diff/program/direct.h"
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include "diff/program/direct_guest.h"
-#include "diff/program/host_act.h"
 #include "vmm/apic/lapic.h"
 #include "vmm/board/core_count.h"
-#include "vmm/board/migrate.h"
 #include "vmm/board/msi.h"
 #include "vmm/pv/intercept.h"
 #include "vmm/pv/msr.h"
@@ -44,20 +41,9 @@ static uint64_t env_run_delay_ns(void *ctx, unsigned vcpu_id)
     return 0; /* the wait that !deschedule makes is told to the VMM by vcpu_schedule() */
 }
 
-/* Registers, time and what the shell remembers, as the probe has them before the first action. */
-static void shell_start(struct direct_machine *m)
-{
-    memset(m->vcpus, 0, m->config.vcpus * sizeof(m->vcpus[0]));
-    if (m->window_used)
-        memset(m->window, 0, sizeof(m->window));
-    m->window_used = false;
-    for (unsigned i = 1; i < m->config.vcpus; i++)
-        m->vm.vcpus[i].mp_state = MP_RUNNABLE; /* the probe has sent INIT and SIPI by now */
-}
-
 static void program_start(struct direct_machine *m)
 {
-    shell_start(m);
+    direct_shell_start(m);
     m->index = UINT32_MAX; /* the first step makes it 0 */
     m->hangs = 0;
     m->paused = m->reshaped = m->reconfigured = m->guest_ran = false;
@@ -351,170 +337,6 @@ static void settle(struct direct_machine *m, unsigned acting)
     settle_each(m, PROGRAM_VCPUS_MAX); /* a later one may have left work to an earlier one (STB-4) */
 }
 
-/* Host actions. */
-
-static void pass_time(struct direct_machine *m, uint64_t until_ns)
-{
-    m->now_ns = until_ns < DIRECT_END_NS ? until_ns : DIRECT_END_NS;
-    vm_host_events(&m->vm);
-}
-
-static void put_on_cpu(struct direct_machine *m, struct vcpu *vcpu)
-{
-    vcpu_schedule(vcpu, m->now_ns - m->vcpus[vcpu->id].off_cpu_ns);
-}
-
-/* To until_ns, with a stop wherever a vCPU gets its CPU back. */
-static void advance_to(struct direct_machine *m, uint64_t until_ns)
-{
-    struct vcpu *next;
-
-    do {
-        uint64_t at = until_ns;
-
-        next = NULL;
-        for (unsigned i = 0; i < m->config.vcpus; i++)
-            if (vcpu_descheduled(&m->vm.vcpus[i]) && m->vcpus[i].on_cpu_ns <= at) {
-                at = m->vcpus[i].on_cpu_ns;
-                next = &m->vm.vcpus[i];
-            }
-        pass_time(m, at);
-        if (next)
-            put_on_cpu(m, next);
-    } while (next);
-}
-
-static uint64_t ns_from_now(const struct direct_machine *m, uint64_t ns)
-{
-    uint64_t left = DIRECT_END_NS - m->now_ns;
-
-    return m->now_ns + (ns < left ? ns : left);
-}
-
-static int deschedule(struct direct_machine *m, const struct action *action)
-{
-    uint64_t id = action->args[0].value;
-
-    if (id >= m->config.vcpus)
-        return -EINVAL;
-    if (vcpu_descheduled(&m->vm.vcpus[id]))
-        return -EBUSY;
-    vcpu_deschedule(&m->vm.vcpus[id]);
-    m->vcpus[id].off_cpu_ns = m->now_ns;
-    m->vcpus[id].on_cpu_ns = ns_from_now(m, action->args[1].value);
-    return 0;
-}
-
-static void system_reset(struct direct_machine *m)
-{
-    for (unsigned i = 0; i < m->config.vcpus; i++)
-        if (vcpu_descheduled(&m->vm.vcpus[i]))
-            put_on_cpu(m, &m->vm.vcpus[i]);
-    vm_system_reset(&m->vm);
-    shell_start(m);
-}
-
-static void pause_vm(struct direct_machine *m)
-{
-    if (!m->paused)
-        kvmclock_device_stopped(&m->clock_device, &m->vm);
-    m->paused = true;
-}
-
-static void resume_vm(struct direct_machine *m)
-{
-    if (m->paused)
-        kvmclock_device_running(&m->clock_device, &m->vm);
-    m->paused = false;
-}
-
-/* The trace of the host's stores goes on, for those who follow it. */
-static void renew_vm(struct direct_machine *m)
-{
-    uint64_t stores = m->vm.trace.total;
-
-    vm_renew(&m->vm);
-    m->vm.trace.total = stores;
-}
-
-/* Into this very VM, made anew. Where QEMU would end itself, nothing but a reset helps. */
-static int migrate(struct direct_machine *m)
-{
-    struct migration *migration;
-    char message[160];
-    int err = board_migrate_save(&m->vm, &m->clock_device, &migration);
-
-    if (err)
-        return err;
-    renew_vm(m);
-    err = board_migrate_load(migration, &m->vm, &m->clock_device, message);
-    board_migrate_free(migration);
-    if (!m->paused)
-        kvmclock_device_running(&m->clock_device, &m->vm);
-    if (err)
-        system_reset(m);
-    return err;
-}
-
-static int save_restore(struct direct_machine *m)
-{
-    char message[160];
-    uint8_t *snapshot;
-    size_t len;
-    int err = vm_save(&m->vm, &snapshot, &len);
-
-    if (err)
-        return err;
-    renew_vm(m);
-    err = vm_restore(&m->vm, snapshot, len, message);
-    free(snapshot);
-    return err;
-}
-
-static int other_host_action(struct direct_machine *m, struct action action, struct outcome *outcome)
-{
-    for (unsigned i = 0; i < op_info(action.op)->args; i++)
-        action.args[i].value += m->bases[action.args[i].base];
-    m->reshaped |= host_act_reshapes(action.op);
-    m->reconfigured |= op_info(action.op)->needs & NEED_RECONFIGURE;
-    for (unsigned i = 0; !m->guest_ran && i < m->config.vcpus; i++)
-        m->vm.vcpus[i].has_run = false; /* settle() has looked for work, no more */
-    return host_act(&m->vm, &action, outcome);
-}
-
-static void host_action(struct direct_machine *m, const struct action *action, struct outcome *outcome)
-{
-    int err = 0;
-
-    switch (action->op) {
-    case OP_ADVANCE:
-        advance_to(m, ns_from_now(m, action->args[0].value));
-        break;
-    case OP_DESCHEDULE:
-        err = deschedule(m, action);
-        break;
-    case OP_PAUSE_VM:
-        pause_vm(m);
-        break;
-    case OP_RESUME_VM:
-        resume_vm(m);
-        break;
-    case OP_RESET:
-        system_reset(m);
-        break;
-    case OP_MIGRATE:
-        err = migrate(m);
-        break;
-    case OP_SAVE_RESTORE:
-        err = save_restore(m);
-        break;
-    default:
-        err = other_host_action(m, *action, outcome);
-    }
-    outcome->status = err == -ENOTSUP ? OUTCOME_UNSUPPORTED : OUTCOME_HOST;
-    outcome->regs[0] = err < 0 ? -err : 0;
-}
-
 /* Guest actions. */
 
 static void fall_asleep(struct step *step)
@@ -582,13 +404,13 @@ static void get_over_stuck(struct direct_machine *m)
     uint64_t deadline = m->now_ns + HLT_WAIT_NS, next;
 
     while (is_stuck(vcpu, shell) && (next = lapic_next_deadline_ns(&m->vm)) <= deadline) {
-        advance_to(m, next > m->now_ns ? next : m->now_ns + 1);
+        direct_advance_to(m, next > m->now_ns ? next : m->now_ns + 1);
         settle(m, 0);
     }
     if (!is_stuck(vcpu, shell))
         return;
     m->hangs++;
-    system_reset(m);
+    direct_reset(m);
     settle(m, 0); /* no vCPU runs on with work left to do (GEN-10) */
 }
 
@@ -619,7 +441,7 @@ static void step_guest(struct step *step)
     struct direct_vcpu *shell = &m->vcpus[action->vcpu];
 
     if (!m->paused && vcpu_descheduled(step->vcpu)) { /* the program waits for it */
-        advance_to(m, shell->on_cpu_ns);
+        direct_advance_to(m, shell->on_cpu_ns);
         settle(m, action->vcpu);
     }
     if (!can_act(m, step->vcpu)) {
@@ -652,7 +474,7 @@ void direct_machine_step(struct direct_machine *m, const struct action *action, 
     if (action->op == OP_NOTE)
         return;
     if (op_info(action->op)->host) {
-        host_action(m, action, outcome);
+        direct_host_action(m, action, outcome);
         settle(m, 0);
         leave_to_host(m, action);
     } else if (action->vcpu >= m->config.vcpus) {

@@ -19,6 +19,20 @@ struct step {
 
 /* A guest action other than OP_CLOCK on a vCPU that runs. */
 void direct_act(struct step *step);
+/* Those of them that exit with all their registers. The fault that the guest gets, or none. */
+struct trap direct_cpuid(struct step *step);
+struct trap direct_rdmsr(struct step *step);
+struct trap direct_wrmsr(struct step *step);
+struct trap direct_hypercall(struct step *step);
+
+/* An action of the host. */
+void direct_host_action(struct direct_machine *m, const struct action *action, struct outcome *outcome);
+/* To until_ns, with a stop wherever a vCPU gets its CPU back. */
+void direct_advance_to(struct direct_machine *m, uint64_t until_ns);
+/* QEMU's system_reset, and the probe started again. */
+void direct_reset(struct direct_machine *m);
+/* Registers, time and what the shell remembers, as the probe has them before the first action. */
+void direct_shell_start(struct direct_machine *m);
 
 /* Memory as the action's mode sees it: paging or none, 32 or 64 address bits; RAM, ROM, devices, or nothing. */
 struct trap direct_read(struct step *step, uint64_t gva, void *dst, unsigned size);
