@@ -201,7 +201,7 @@ Test(migrate, S4_registers_of_hidden_features_are_lost_and_the_clocks_are_not)
     cr_assert(eq(u64, guest_rdmsr(&p.to, MSR_KVM_POLL_CONTROL), 1));
 }
 
-Test(migrate, S1_the_order_of_the_writes)
+Test(migrate, S1_and_SAV_4_the_order_of_the_writes)
 {
     static const uint32_t order[] = {0x12, 0x11, 0x4b564d06, 0x4b564d02, 0x4b564d04, 0x4b564d03, 0x4b564d05};
     unsigned n = 0;
