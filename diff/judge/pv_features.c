@@ -71,6 +71,9 @@ struct observation {
     const struct transcript *transcript;
     struct feature_facts *facts;
     uint32_t kvm_base; /* where KVM's signature was seen; 0: nowhere yet */
+    /* Of the actions so far: 1 + the vCPU that a flush is requested for, or 0. Kept, because finding it takes a walk
+     * through all that went before, and so does every load that asks for it. */
+    uint8_t flush_requests[PROGRAM_ACTIONS_MAX];
 };
 
 static const struct outcome *outcome_of(const struct observation *o, uint32_t index)
@@ -187,8 +190,8 @@ static void observe_handler(struct observation *o, uint32_t index, const struct 
 #define PREEMPTED_AT 16 /* in the steal time record */
 #define FLUSH_TLB    2
 
-/* A flush request for this vCPU: bit 1 stored, or put beside what was there (TLB-1, TLB-2). */
-static bool asks_for_flush(const struct observation *o, uint32_t index, unsigned vcpu)
+/* A request for a flush: bit 1 stored, or put beside what was there (TLB-1, TLB-2). As observation.flush_requests. */
+static uint8_t flush_request(const struct observation *o, uint32_t index)
 {
     const struct action *action = &o->judged->program->actions[index];
     const struct outcome *outcome = outcome_of(o, index);
@@ -198,10 +201,11 @@ static bool asks_for_flush(const struct observation *o, uint32_t index, unsigned
 
     if ((action->op != OP_STORE8 && !exchange) || !outcome || outcome->status != OUTCOME_OK ||
         !(action->args[exchange ? 2 : 1].value & FLUSH_TLB) ||
-        (exchange && outcome->regs[0] != (action->args[1].value & 0xff)))
-        return false;
-    return record_at(o->judged, index, gpa, &area) && area.kind == RECORD_STEAL &&
-           gpa == area.gpa + PREEMPTED_AT && area.vcpu == vcpu;
+        (exchange && outcome->regs[0] != (action->args[1].value & 0xff)) ||
+        !record_at(o->judged, index, gpa, &area) || area.kind != RECORD_STEAL ||
+        gpa != area.gpa + PREEMPTED_AT)
+        return 0;
+    return (uint8_t)(1 + area.vcpu);
 }
 
 static bool same_page(const struct action *a, const struct action *b)
@@ -222,7 +226,7 @@ static void observe_window(struct observation *o, uint32_t index, const struct a
         const struct action *earlier = &o->judged->program->actions[i];
         const struct outcome *then = outcome_of(o, i);
 
-        asked |= asks_for_flush(o, i, action->vcpu);
+        asked |= o->flush_requests[i] == 1 + action->vcpu;
         if (earlier->op == OP_MAP && same_page(earlier, action))
             remapped |= asked;
         if (earlier->vcpu != action->vcpu || !same_page(earlier, action))
@@ -324,8 +328,10 @@ void features_observe(const struct judge_case *judged, const struct transcript *
 {
     struct observation o = {.judged = judged, .transcript = transcript, .facts = facts};
 
-    for (uint32_t i = 0; i < judged->program->count; i++)
+    for (uint32_t i = 0; i < judged->program->count; i++) {
+        o.flush_requests[i] = flush_request(&o, i);
         observe_action(&o, i);
+    }
     observe_samples(&o);
 }
 
