@@ -64,6 +64,11 @@ bool invariants_time(struct invariants *inv, const struct action *action, const 
             inv->vcpus[i].reader.known = inv->vcpus[i].time_known = false;
         return true;
     }
+    if (action->op == OP_SET_CLOCK) { /* SAV-7: to any value */
+        for (unsigned i = 0; i < PROGRAM_VCPUS_MAX; i++)
+            inv->vcpus[i].time_known = false;
+        return true;
+    }
     if (writes_tsc(inv, action, outcome)) { /* CLK-15: time may jump, also for a record written just before */
         seen->reader.known = seen->time_known = false;
         return true;

@@ -473,6 +473,24 @@ Test(invariants, INV_5_one_nanosecond_is_rounding)
     free(f);
 }
 
+Test(invariants, INV_5_the_host_may_set_the_clock_back)
+{
+    struct fixture *f = fixture_new();
+    struct clock_record record = good_record;
+    struct action set_clock = {.op = OP_SET_CLOCK};
+
+    f->vcpus[0].clock.msr = RAM | 1;
+    record.system_time = 1000;
+    store_clock(f, record);
+    cr_assert(after(f, &nop, &ok));
+    cr_assert(after(f, &set_clock, &ok));
+    record.system_time = 10;
+    record.version = 3;
+    store_clock(f, record);
+    cr_expect(after(f, &nop, &ok), "%s", f->violation.text);
+    free(f);
+}
+
 Test(invariants, INV_5_time_is_read_as_the_guest_reads_it)
 {
     struct fixture *f = fixture_new();
