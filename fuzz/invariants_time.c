@@ -69,6 +69,11 @@ bool invariants_time(struct invariants *inv, const struct action *action, const 
             inv->vcpus[i].time_known = false;
         return true;
     }
+    if (action->op == OP_MIGRATE) { /* a young TSC starts anew there (STB-3): the record is of the old one */
+        for (unsigned i = 0; i < PROGRAM_VCPUS_MAX; i++)
+            inv->vcpus[i].reader.known = false;
+        return true;
+    }
     if (writes_tsc(inv, action, outcome)) { /* CLK-15: time may jump, also for a record written just before */
         seen->reader.known = seen->time_known = false;
         return true;

@@ -491,6 +491,26 @@ Test(invariants, INV_5_the_host_may_set_the_clock_back)
     free(f);
 }
 
+Test(invariants, INV_5_a_record_of_before_a_migration_is_not_read)
+{
+    struct fixture *f = fixture_new();
+    struct clock_record record = good_record;
+    struct action migrate = {.op = OP_MIGRATE};
+
+    f->vcpus[0].clock.msr = RAM | 1;
+    record.tsc_timestamp = f->tsc = 1000;
+    store_clock(f, record);
+    cr_assert(after(f, &nop, &ok));
+    f->tsc = 0;
+    cr_assert(after(f, &migrate, &ok));
+    cr_assert(after(f, &nop, &ok), "%s", f->violation.text);
+    record.tsc_timestamp = 0;
+    record.version = 3;
+    store_clock(f, record);
+    cr_expect(after(f, &nop, &ok), "%s", f->violation.text);
+    free(f);
+}
+
 Test(invariants, INV_5_time_is_read_as_the_guest_reads_it)
 {
     struct fixture *f = fixture_new();

@@ -590,6 +590,10 @@ Test(judge, DIF_3_an_offer_may_be_withdrawn_where_the_same_vector_had_one)
     theirs[0].byte = 0;
     fixture_judge(&f);
     cr_assert(eq(u32, fixture_total(&f, VERDICT_DIFFERENT), 1), "never offered there");
+    ours[2].byte = theirs[2].byte = 1;
+    fixture_judge(&f);
+    cr_assert(eq(u32, fixture_total(&f, VERDICT_DIFFERENT), 0), "offers are made there");
+    cr_assert(eq(u32, fixture_total(&f, VERDICT_NOT_COMPARED), 1), "but perhaps never this one");
     memcpy(theirs, ours, sizeof(ours));
     ours[1].byte = 0;
     fixture_judge(&f);

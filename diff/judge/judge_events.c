@@ -35,17 +35,22 @@ static const char *show_events(struct judgement *j, const struct transcript *tra
     return check_text(j->list, "%s", *text ? text : "none");
 }
 
-static bool offered_elsewhere(const struct transcript *transcript, unsigned vcpu, uint8_t vector)
+#define ANY_VECTOR (-1)
+
+static bool offered_elsewhere(const struct transcript *transcript, unsigned vcpu, int vector)
 {
-    for (uint32_t i = 0; i < transcript->event_count[vcpu]; i++)
-        if (transcript->events[vcpu][i].vector == vector && transcript->events[vcpu][i].byte & 1)
+    for (uint32_t i = 0; i < transcript->event_count[vcpu]; i++) {
+        const struct probe_event *event = &transcript->events[vcpu][i];
+
+        if ((vector == ANY_VECTOR || event->vector == vector) && event->byte & 1)
             return true;
+    }
     return false;
 }
 
 /* Any exit takes a PV EOI offer back, and a busy host makes its guests exit at any time (DIF-3): an offer may be missing
- * there that the same vector was given another time. */
-static bool same_but_withdrawn(const struct judgement *j, unsigned vcpu, bool places)
+ * there that the same vector, or with any_vector another one, was given another time. */
+static bool same_but_withdrawn(const struct judgement *j, unsigned vcpu, bool places, bool any_vector)
 {
     const struct transcript *ours = j->judged->ours.transcript, *theirs = j->judged->theirs.transcript;
 
@@ -56,7 +61,8 @@ static bool same_but_withdrawn(const struct judgement *j, unsigned vcpu, bool pl
 
         if (a->vector != b->vector || a->watched != b->watched || (places && a->after != b->after))
             return false;
-        if (a->byte != b->byte && (a->byte != (b->byte | 1) || !offered_elsewhere(theirs, vcpu, b->vector)))
+        if (a->byte != b->byte && (a->byte != (b->byte | 1) ||
+                                   !offered_elsewhere(theirs, vcpu, any_vector ? ANY_VECTOR : b->vector)))
             return false;
     }
     return true;
@@ -88,9 +94,12 @@ void judge_events(struct judgement *j)
         check.ours = show_events(j, ours, vcpu, vcpus <= 1);
         check.theirs = show_events(j, theirs, vcpu, vcpus <= 1);
         check.verdict = strcmp(check.ours, check.theirs) ? VERDICT_DIFFERENT : VERDICT_EQUAL;
-        if (check.verdict == VERDICT_DIFFERENT && same_but_withdrawn(j, vcpu, vcpus <= 1)) {
+        if (check.verdict == VERDICT_DIFFERENT && same_but_withdrawn(j, vcpu, vcpus <= 1, false)) {
             check.verdict = VERDICT_EQUAL;
             check.reason = "may differ: an offer may be withdrawn at any exit (DIF-3)";
+        } else if (check.verdict == VERDICT_DIFFERENT && same_but_withdrawn(j, vcpu, vcpus <= 1, true)) {
+            check.verdict = VERDICT_NOT_COMPARED;
+            check.reason = "the only offer of a vector is missing there: perhaps an exit withdrew it (DIF-3)";
         }
         if (stopped_short(j)) {
             check.verdict = VERDICT_NOT_COMPARED;
