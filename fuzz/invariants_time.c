@@ -53,26 +53,33 @@ void invariants_clock_begin(struct invariants *inv, const struct action *action,
         seen->reader.known = false; /* until the host has written the record at its new place */
 }
 
+/* Of all vCPUs: the record that a guest would read, the time that it last read. */
+static void forget(struct invariants *inv, bool record, bool time)
+{
+    for (unsigned i = 0; i < PROGRAM_VCPUS_MAX; i++) {
+        inv->vcpus[i].reader.known &= !record;
+        inv->vcpus[i].time_known &= !time;
+    }
+}
+
 bool invariants_time(struct invariants *inv, const struct action *action, const struct outcome *outcome,
                      struct violation *violation)
 {
     struct vcpu_seen *seen = &inv->vcpus[action->vcpu % PROGRAM_VCPUS_MAX];
     uint64_t now;
 
-    if (action->op == OP_RESET) {
-        for (unsigned i = 0; i < PROGRAM_VCPUS_MAX; i++)
-            inv->vcpus[i].reader.known = inv->vcpus[i].time_known = false;
+    switch (action->op) {
+    case OP_RESET:
+        forget(inv, true, true);
         return true;
-    }
-    if (action->op == OP_SET_CLOCK) { /* SAV-7: to any value */
-        for (unsigned i = 0; i < PROGRAM_VCPUS_MAX; i++)
-            inv->vcpus[i].time_known = false;
+    case OP_SET_CLOCK: /* SAV-7: to any value */
+        forget(inv, false, true);
         return true;
-    }
-    if (action->op == OP_MIGRATE) { /* a young TSC starts anew there (STB-3): the record is of the old one */
-        for (unsigned i = 0; i < PROGRAM_VCPUS_MAX; i++)
-            inv->vcpus[i].reader.known = false;
+    case OP_MIGRATE: /* a young TSC starts anew there (STB-3): the record is of the old one */
+        forget(inv, true, false);
         return true;
+    default:
+        break;
     }
     if (writes_tsc(inv, action, outcome)) { /* CLK-15: time may jump, also for a record written just before */
         seen->reader.known = seen->time_known = false;
