@@ -56,7 +56,7 @@ void invariants_clock_begin(struct invariants *inv, const struct action *action,
 /* Of all vCPUs: the record that a guest would read, the time that it last read. */
 static void forget(struct invariants *inv, bool record, bool time)
 {
-    for (unsigned i = 0; i < PROGRAM_VCPUS_MAX; i++) {
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
         inv->vcpus[i].reader.known &= !record;
         inv->vcpus[i].time_known &= !time;
     }
