@@ -8,9 +8,8 @@
 #include <string.h>
 #include "diff/judge/judge.h"
 #include "diff/machine/machine.h"
+#include "tests/program_file.h"
 #include "vmm/cpuid/supported.h"
-
-#define FILE_MAX 65536
 
 /* Seeds whose answers hold times where the judge looks for none. */
 static const char *const excluded[] = {
@@ -23,21 +22,6 @@ static bool is_excluded(const char *name)
         if (!strcmp(excluded[i], name))
             return true;
     return false;
-}
-
-static void load(struct program *program, const char *path)
-{
-    static char text[FILE_MAX];
-    struct program_error error;
-    FILE *file = fopen(path, "rb");
-    size_t len;
-
-    cr_assert(ne(ptr, file, NULL), "%s", path);
-    len = fread(text, 1, sizeof(text), file);
-    fclose(file);
-    program_init(program);
-    cr_assert(eq(int, program_load(program, (const uint8_t *)text, len, &error), 0), "%s:%u: %s", path,
-              error.line, error.message);
 }
 
 /* The flags that give the guest what the program's header asks for. */
@@ -90,7 +74,7 @@ static unsigned differences(const char *path)
     const struct flag_set flags = {.name = "seed"};
     unsigned found = 0;
 
-    load(&program, path);
+    program_from_file(&program, path);
     run(MACHINE_DIRECT, &program, &direct);
     check_list_init(&list);
     if (run(MACHINE_SOFT, &program, &soft))

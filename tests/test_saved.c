@@ -11,24 +11,10 @@
 #include "diff/machine/machine.h"
 #include "diff/program/direct.h"
 #include "fuzz/invariants.h"
+#include "tests/program_file.h"
 #include "vmm/cpuid/supported.h"
 
 #define EVERYWHERE UINT32_MAX
-
-static void load(struct program *program, const char *path)
-{
-    static char text[65536];
-    struct program_error error;
-    FILE *file = fopen(path, "rb");
-    size_t len;
-
-    cr_assert(ne(ptr, file, NULL), "%s", path);
-    len = fread(text, 1, sizeof(text), file);
-    fclose(file);
-    program_init(program);
-    cr_assert(eq(int, program_load(program, (const uint8_t *)text, len, &error), 0), "%s:%u: %s", path,
-              error.line, error.message);
-}
 
 /* The program with a host action before action `at`, or before each and after the last. */
 static void weave(struct program *woven, const struct program *program, enum action_op op, uint32_t at)
@@ -180,7 +166,7 @@ static void each_program(const char *pattern, unsigned least, bool (*holds)(stru
     for (size_t i = 0; i < files.gl_pathc; i++) {
         struct program program;
 
-        load(&program, files.gl_pathv[i]);
+        program_from_file(&program, files.gl_pathv[i]);
         all &= holds(&program, files.gl_pathv[i]);
         program_free(&program);
     }
