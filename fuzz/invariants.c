@@ -327,7 +327,7 @@ bool invariants_after(struct invariants *inv, const struct action *action, const
     const struct op_info *info = op_info(action->op);
     struct vm *vm = inv->vm;
 
-    if (!info->host && action->vcpu < inv->vcpu_count &&
+    if (invariants_has_vcpu(inv, action) &&
         (outcome->status == OUTCOME_OK || outcome->status == OUTCOME_FAULT) &&
         !check_guest_action(inv, &vm->vcpus[action->vcpu], action, outcome, violation))
         return false;

@@ -154,7 +154,7 @@ static bool may_write_memory(const struct invariants *inv, const struct action *
     case OP_APIC_WRITE:
     case OP_EOI:
     case OP_IPI:
-        return inv->vcpus[action->vcpu % PROGRAM_VCPUS_MAX].handler_ends;
+        return invariants_has_vcpu(inv, action) && inv->vcpus[action->vcpu].handler_ends;
     default:
         return true;
     }
@@ -306,11 +306,9 @@ bool invariants_events(struct invariants *inv, const struct action *action, cons
 {
     int ended = explicit_eois(inv, action);
 
-    if (action->op == OP_ON_INTERRUPT)
-        inv->vcpus[action->vcpu % PROGRAM_VCPUS_MAX].handler_ends =
-            invariants_operand(inv, &action->args[1]) & ON_INTERRUPT_EOI;
-    if (!op_info(action->op)->host && action->vcpu < inv->vcpu_count &&
-        !check_ipi(inv, action, outcome, violation))
+    if (action->op == OP_ON_INTERRUPT && invariants_has_vcpu(inv, action))
+        inv->vcpus[action->vcpu].handler_ends = invariants_operand(inv, &action->args[1]) & ON_INTERRUPT_EOI;
+    if (invariants_has_vcpu(inv, action) && !check_ipi(inv, action, outcome, violation))
         return false;
     for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
         const struct vcpu *vcpu = &inv->vm->vcpus[i];

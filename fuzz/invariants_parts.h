@@ -13,6 +13,11 @@ static inline uint64_t invariants_operand(const struct invariants *inv, const st
 {
     return inv->bases[operand->base < BASE_COUNT ? operand->base : BASE_NONE] + operand->value;
 }
+/* The action is one that a vCPU of this VM executes: what a program asks of others is not done. */
+static inline bool invariants_has_vcpu(const struct invariants *inv, const struct action *action)
+{
+    return !op_info(action->op)->host && action->vcpu < inv->vcpu_count;
+}
 /* An INIT that was pending before the action or came with it: of the vCPU's registers nothing follows. */
 static inline bool invariants_had_init(const struct invariants *inv, unsigned vcpu_id)
 {

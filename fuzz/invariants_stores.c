@@ -229,7 +229,7 @@ static bool check_at_rest(const struct invariants *inv, struct violation *violat
 static void forget_records(struct invariants *inv)
 {
     inv->wall.phase = RECORD_AT_REST;
-    for (unsigned i = 0; i < PROGRAM_VCPUS_MAX; i++)
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++)
         inv->vcpus[i].clock.phase = inv->vcpus[i].steal.phase = RECORD_AT_REST;
 }
 

@@ -43,14 +43,14 @@ static bool writes_tsc(const struct invariants *inv, const struct action *action
 void invariants_clock_begin(struct invariants *inv, const struct action *action,
                             const struct outcome *outcome)
 {
-    struct vcpu_seen *seen = &inv->vcpus[action->vcpu % PROGRAM_VCPUS_MAX];
     uint32_t index;
 
-    if (action->op != OP_WRMSR || outcome->status != OUTCOME_OK)
+    if (action->op != OP_WRMSR || outcome->status != OUTCOME_OK || !invariants_has_vcpu(inv, action))
         return;
     index = (uint32_t)invariants_operand(inv, &action->args[0]);
     if (index == 0x12 || index == 0x4b564d01)
-        seen->reader.known = false; /* until the host has written the record at its new place */
+        inv->vcpus[action->vcpu].reader.known =
+            false; /* until the host has written the record at its new place */
 }
 
 /* Of all vCPUs: the record that a guest would read, the time that it last read. */
@@ -65,7 +65,7 @@ static void forget(struct invariants *inv, bool record, bool time)
 bool invariants_time(struct invariants *inv, const struct action *action, const struct outcome *outcome,
                      struct violation *violation)
 {
-    struct vcpu_seen *seen = &inv->vcpus[action->vcpu % PROGRAM_VCPUS_MAX];
+    struct vcpu_seen *seen;
     uint64_t now;
 
     switch (action->op) {
@@ -81,13 +81,15 @@ bool invariants_time(struct invariants *inv, const struct action *action, const 
     default:
         break;
     }
+    if (!invariants_has_vcpu(inv, action))
+        return true;
+    seen = &inv->vcpus[action->vcpu];
     if (writes_tsc(inv, action, outcome)) { /* CLK-15: time may jump, also for a record written just before */
         seen->reader.known = seen->time_known = false;
         return true;
     }
     /* Only a vCPU that has just been entered has its record up to date. */
-    if (op_info(action->op)->host || action->vcpu >= inv->vcpu_count ||
-        (outcome->status != OUTCOME_OK && outcome->status != OUTCOME_FAULT))
+    if (outcome->status != OUTCOME_OK && outcome->status != OUTCOME_FAULT)
         return true;
     if (!(inv->vm->vcpus[action->vcpu].clock.msr & 1))
         seen->reader.known = false;
