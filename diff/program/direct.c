@@ -124,6 +124,7 @@ int direct_machine_create(struct direct_machine *m, const struct program_config 
     vm_config = vm_config_of(config);
     m->config = *config;
     m->now_ns = DIRECT_START_NS;
+    m->window_used = true; /* whatever the memory of *m held before */
     err = vm_create(&m->vm, &vm_config, &env);
     if (err)
         return err;
