@@ -1,11 +1,14 @@
 /* Save and restore: nothing is forgotten, a restored machine goes on, hostile bytes are refused whole. decision 11; CLK-24. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "tests/fake_vm.h"
 #include "vmm/pv/snapshot.h"
 
-/* Bytes between the fields of struct vcpu. */
-#define VCPU_PADDING 81
+/* Bytes between the fields of each structure. */
+#define VCPU_PADDING   81
+#define CONFIG_PADDING 18
+#define ENV_PADDING    3
 
 struct snapshot {
     uint8_t *data;
@@ -97,29 +100,57 @@ Test(snapshot, a_restored_machine_goes_on_as_the_straight_one) /* known bugs KB-
     cr_assert(eq(u32, ram_u32(&restored, 0x3000), ram_u32(&straight, 0x3000)), "the version goes on");
 }
 
+struct span {
+    size_t offset, size;
+};
+#define SPAN(type, member)                                                                                   \
+    {                                                                                                        \
+        offsetof(type, member), sizeof(((type *)0)->member)                                                  \
+    }
+
+/* Bytes of a structure of `size` that neither its table nor the other spans cover. */
+static size_t bytes_left(size_t size, const struct field *fields, size_t count, const struct span *others,
+                         size_t other_count)
+{
+    uint8_t *covered = calloc(1, size);
+    size_t left = 0;
+
+    for (size_t i = 0; i < count; i++)
+        for (unsigned n = 0; n < fields[i].count; n++)
+            memset(covered + fields[i].offset + n * fields[i].stride, 1, fields[i].size);
+    for (size_t i = 0; i < other_count; i++)
+        memset(covered + others[i].offset, 1, others[i].size);
+    for (size_t i = 0; i < size; i++)
+        left += !covered[i];
+    free(covered);
+    return left;
+}
+#define BYTES_LEFT(type, table, others)                                                                      \
+    bytes_left(sizeof(type), table##_fields, table##_field_count, others, sizeof(others) / sizeof(others[0]))
+
 Test(snapshot, every_byte_of_a_vcpu_is_in_the_table_or_known_not_to_be)
 {
-    static uint8_t covered[sizeof(struct vcpu)];
-    size_t left = 0, known = 0;
     /* Identity, configuration, caches and what is rebuilt; the rest of what is left is padding. */
-    static const struct {
-        size_t offset, size;
-    } others[] = {
-#define OTHER(member) {offsetof(struct vcpu, member), sizeof(((struct vcpu *)0)->member)}
+    static const struct span others[] = {
+#define OTHER(member) SPAN(struct vcpu, member)
         OTHER(vm),        OTHER(id),    OTHER(apic_id), OTHER(cpuid),      OTHER(caps),
         OTHER(phys_bits), OTHER(areas), OTHER(tlb),     OTHER(apf_faults), /* as many as are used are written apart */
     };
-    for (size_t i = 0; i < snapshot_vcpu_field_count; i++) {
-        const struct field *field = &snapshot_vcpu_fields[i];
-        for (unsigned n = 0; n < field->count; n++)
-            memset(covered + field->offset + n * field->stride, 1, field->size);
-    }
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        memset(covered + others[i].offset, 1, others[i].size);
-    for (size_t i = 0; i < sizeof(covered); i++)
-        left += !covered[i];
-    known = VCPU_PADDING;
-    cr_assert(eq(sz, left, known), "a new field of struct vcpu belongs in snapshot_vcpu_fields");
+    cr_assert(eq(sz, BYTES_LEFT(struct vcpu, snapshot_vcpu, others), VCPU_PADDING),
+              "a new field of struct vcpu belongs in snapshot_vcpu_fields");
+}
+
+Test(snapshot, every_word_of_the_configuration_is_in_the_table)
+{
+    static const struct span config[] = {SPAN(struct vm_config, apic_ids)}; /* with each vCPU */
+    static const struct span host[] = {SPAN(struct env, tsc), SPAN(struct env, now_ns),
+                                       SPAN(struct env, realtime_ns), SPAN(struct env, run_delay_ns),
+                                       SPAN(struct env, ctx)};
+
+    cr_assert(eq(sz, BYTES_LEFT(struct vm_config, snapshot_config, config), CONFIG_PADDING),
+              "a new field of struct vm_config belongs in snapshot_config_fields");
+    cr_assert(eq(sz, BYTES_LEFT(struct env, snapshot_host, host), ENV_PADDING),
+              "a new field of struct env belongs in snapshot_host_fields");
 }
 
 Test(snapshot, slots_come_back_where_they_were)
@@ -298,11 +329,124 @@ Test(snapshot, refuses_other_magic_version_and_machine)
     save(&f, &at);
     cr_assert(eq(int, restore_changed(&f, &at, 0, 'X', message), -EINVAL));
     cr_assert(ne(ptr, strstr(message, "magic"), NULL));
-    cr_assert(eq(int, restore_changed(&f, &at, 8, 99, message), -EINVAL));
-    cr_assert(ne(ptr, strstr(message, "version"), NULL));
+    for (int version = 0; version < 256; version++)
+        if (version != SNAPSHOT_VERSION) {
+            cr_assert(eq(int, restore_changed(&f, &at, 8, (uint8_t)version, message), -EINVAL));
+            cr_assert(eq(str, message, "version: this build reads version 4"));
+        }
     fake_vm_init_smp(&other, 2);
     cr_assert(eq(int, restore(&other, &at, message), -EINVAL));
     cr_assert(ne(ptr, strstr(message, "machine.vcpus"), NULL), "%s", message);
+}
+
+static void refused_unchanged(struct fake_vm *f, const struct snapshot *theirs, const char *word)
+{
+    SNAPSHOT(before);
+    SNAPSHOT(after);
+    char message[160], expected[160];
+
+    save(f, &before);
+    snprintf(expected, sizeof(expected), "machine.%s: the snapshot is of another machine", word);
+    cr_assert(eq(int, restore(f, theirs, message), -EINVAL));
+    cr_assert(eq(str, message, expected));
+    save(f, &after);
+    cr_assert(same(&before, &after));
+    cr_assert(eq(int, restore(f, &before, message), 0), "its own: %s", message);
+}
+
+/* Two machines that differ in one word of how they were made: each refuses the other's snapshot and takes its own. */
+static void refuse_each_other(struct fake_vm *f, struct fake_vm *other, const char *word)
+{
+    SNAPSHOT(ours);
+    SNAPSHOT(theirs);
+
+    save(f, &ours);
+    save(other, &theirs);
+    refused_unchanged(f, &theirs, word);
+    refused_unchanged(other, &ours, word);
+}
+#define OTHER_CONFIG_ROW(word, value)                                                                        \
+    Test(snapshot, another_configuration_by_##word)                                                          \
+    {                                                                                                        \
+        FAKE_VM(f);                                                                                          \
+        FAKE_VM(other);                                                                                      \
+        struct vm_config config = fake_config;                                                               \
+        fake_vm_create(&f, &config, true);                                                                   \
+        config.word = value;                                                                                 \
+        fake_vm_create(&other, &config, true);                                                               \
+        refuse_each_other(&f, &other, #word);                                                                \
+    }
+OTHER_CONFIG_ROW(vcpus, 2)
+OTHER_CONFIG_ROW(ids_32bit, true)
+OTHER_CONFIG_ROW(irqchip, IRQCHIP_SPLIT)
+OTHER_CONFIG_ROW(native, HC_VMMCALL)
+OTHER_CONFIG_ROW(fix_hypercall_quirk, false)
+OTHER_CONFIG_ROW(ignore_msrs, true)
+OTHER_CONFIG_ROW(sched_info, false)
+OTHER_CONFIG_ROW(apic_off, true)
+OTHER_CONFIG_ROW(apicv, true)
+OTHER_CONFIG_ROW(hlt_in_guest, true)
+OTHER_CONFIG_ROW(version, KVM_6_1)
+OTHER_CONFIG_ROW(msr_exits, MSR_EXIT_FILTER)
+OTHER_CONFIG_ROW(exit_hypercalls, 1u << KVM_HC_MAP_GPA_RANGE)
+
+Test(snapshot, another_host_by_its_TSC_rate)
+{
+    FAKE_VM(f);
+    FAKE_VM(other);
+    fake_vm_create(&f, &fake_config, true);
+    fake_vm_create(&other, &fake_config, true);
+    other.vm.env.tsc_khz++;
+    refuse_each_other(&f, &other, "tsc_khz");
+}
+
+Test(snapshot, another_host_by_its_clocksource)
+{
+    FAKE_VM(f);
+    FAKE_VM(other);
+    fake_vm_create(&f, &fake_config, true);
+    fake_vm_create(&other, &fake_config, false);
+    refuse_each_other(&f, &other, "clocksource_tsc");
+}
+
+/* Ids that need 32 bits turn them on: asked for or not, it is the same machine. */
+Test(snapshot, wide_ids_that_the_apic_ids_need_are_no_difference)
+{
+    static const uint32_t ids[] = {255};
+    FAKE_VM(f);
+    FAKE_VM(other);
+    SNAPSHOT(at);
+    char message[160];
+    struct vm_config config = fake_config;
+    config.apic_ids = ids;
+    fake_vm_create(&f, &config, true);
+    config.ids_32bit = true;
+    fake_vm_create(&other, &config, true);
+    save(&f, &at);
+    cr_assert(eq(int, restore(&other, &at, message), 0), "%s", message);
+}
+
+/* Magic, version, tag and length of the first section are 8, 4, 4 and 8 bytes. */
+Test(snapshot, refuses_a_machine_section_that_ends_early)
+{
+    enum { LENGTH_AT = 16, WORDS = LENGTH_AT + 8 };
+    FAKE_VM(f);
+    SNAPSHOT(at);
+    char message[160];
+    uint64_t len;
+    fake_vm_init(&f);
+    save(&f, &at);
+    memcpy(&len, at.data + LENGTH_AT, sizeof(len));
+    for (uint64_t shorter = 0; shorter < len; shorter++) {
+        memcpy(at.data + LENGTH_AT, &shorter, sizeof(shorter));
+        cr_assert(eq(int, restore(&f, &at, message), -EINVAL));
+        cr_assert(ne(ptr, strstr(message, ": cut short"), NULL), "%s", message);
+    }
+    memcpy(at.data + LENGTH_AT, &len, sizeof(len));
+    for (uint64_t i = 0; i < len; i++)
+        cr_assert(eq(int, restore_changed(&f, &at, WORDS + i, (uint8_t)(at.data[WORDS + i] ^ 0x80), message),
+                     -EINVAL));
+    cr_assert(eq(int, restore(&f, &at, message), 0), "%s", message);
 }
 
 Test(snapshot, refuses_trailing_bytes)

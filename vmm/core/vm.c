@@ -54,7 +54,7 @@ static void vcpu_bind(struct vm *vm, uint16_t id, uint32_t apic_id)
     for (int kind = 0; kind < AREA_KINDS; kind++)
         area_bind(&vcpu->areas[kind], vm, id, (enum area_kind)kind);
     if (apic_id >= 255)
-        vm->apic_map.ids_32bit = true;
+        vm->config.ids_32bit = true;
 }
 
 int vm_create(struct vm *vm, const struct vm_config *config, const struct env *env)
@@ -70,7 +70,6 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct env *e
     }
     *vm = (struct vm){.config = *config, .env = *env};
     vm->config.apic_ids = NULL;
-    vm->apic_map.ids_32bit = config->ids_32bit;
     memory_init(&vm->memory);
     vm->vcpus = calloc(config->vcpus, sizeof(*vm->vcpus));
     vm->apic_map.entries = calloc(config->vcpus, 2 * sizeof(*vm->apic_map.entries));
@@ -83,6 +82,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct env *e
     area_bind(&vm->hyperv_area, vm, AREA_VM_WIDE, AREA_HYPERV);
     for (uint16_t i = 0; i < config->vcpus; i++)
         vcpu_bind(vm, i, config->apic_ids ? config->apic_ids[i] : i);
+    vm->apic_map.ids_32bit = vm->config.ids_32bit;
     vm->apic_map.stale = true;
     return 0;
 }

@@ -19,7 +19,7 @@ enum kvm_version { KVM_6_12, KVM_6_1 }; /* the default comes first: CLK-4 on 6.1
 struct vm_config {
     uint16_t vcpus;           /* 1 .. VM_VCPUS_MAX */
     const uint32_t *apic_ids; /* one per vCPU, unique; NULL: 0, 1, 2, ... */
-    bool ids_32bit;           /* even where no vCPU's id needs them */
+    bool ids_32bit; /* on even where no vCPU's id needs them; vm_create() turns it on where one does */
     enum irqchip irqchip;
     enum hc_insn native;      /* what this "host" executes natively; the other form is patched (HC-10) */
     bool fix_hypercall_quirk; /* KVM_X86_QUIRK_FIX_HYPERCALL_INSN; off: foreign form is #UD (HC-13) */
@@ -72,7 +72,7 @@ enum apic_logical {
 };
 struct apic_map {
     bool stale;
-    bool ids_32bit;  /* KVM_X2APIC_API_USE_32BIT_IDS: some possible id is above 254 (QMU-10) */
+    bool ids_32bit;  /* vm_config's. KVM_X2APIC_API_USE_32BIT_IDS: some possible id is above 254 (QMU-10) */
     bool duplicate;  /* two enabled APICs share an id (IPI-11) */
     uint8_t logical; /* enum apic_logical */
     uint16_t count;

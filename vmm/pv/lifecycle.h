@@ -33,7 +33,8 @@ int vcpu_kvmclock_ctrl(struct vcpu *vcpu);                      /* CLK-20, CLK-2
 
 /* Snapshot of state and RAM, transparent: a restored VM goes on as if nothing happened. *out is malloc'ed. */
 int vm_save(struct vm *vm, uint8_t **out, size_t *len);
-/* Hostile input: refused whole with *message naming the field, the VM unchanged. -EINVAL, -ENOMEM. */
+/* Hostile input: refused whole with *message naming the field, the VM unchanged. -EINVAL, -ENOMEM. The VM must have been made
+ * as the one that was saved: a difference in vm_config, APIC ids, TSC rate or clock source is refused like any other. */
 int vm_restore(struct vm *vm, const uint8_t *data, size_t len, char message[160]);
 
 #endif

@@ -26,35 +26,6 @@ enum section {
 };
 #define MESSAGE_SIZE 160
 
-/* What must be the same machine: a snapshot is not a configuration. */
-struct identity {
-    uint16_t vcpus;
-    uint8_t irqchip, native, fix_hypercall_quirk, ignore_msrs, sched_info, apicv, version;
-    uint32_t tsc_khz;
-};
-#define I(member) FIELD(struct identity, member, FIELD_ANY)
-static const struct field identity_fields[] = {
-    I(vcpus), I(irqchip), I(native), I(fix_hypercall_quirk), I(ignore_msrs), I(sched_info),
-    I(apicv), I(version), I(tsc_khz)};
-#define IDENTITY_FIELDS (sizeof(identity_fields) / sizeof(identity_fields[0]))
-
-static struct identity identity_of(const struct vm *vm)
-{
-    const struct vm_config *c = &vm->config;
-
-    return (struct identity){
-        .vcpus = c->vcpus,
-        .irqchip = (uint8_t)c->irqchip,
-        .native = (uint8_t)c->native,
-        .fix_hypercall_quirk = c->fix_hypercall_quirk,
-        .ignore_msrs = c->ignore_msrs,
-        .sched_info = c->sched_info,
-        .apicv = c->apicv,
-        .version = (uint8_t)c->version,
-        .tsc_khz = vm->env.tsc_khz,
-    };
-}
-
 /* Sections: the length is filled in once it is known. */
 static size_t section_begin(struct byte_writer *w, enum section tag)
 {
@@ -87,13 +58,13 @@ static void save_vcpu(struct byte_writer *w, const struct vcpu *vcpu)
 int vm_save(struct vm *vm, uint8_t **out, size_t *len)
 {
     struct byte_writer w = {0};
-    struct identity identity = identity_of(vm);
     size_t start;
 
     bytes_put_uint(&w, SNAPSHOT_MAGIC, 8);
     bytes_put_uint(&w, SNAPSHOT_VERSION, 4);
     start = section_begin(&w, SECTION_MACHINE);
-    fields_write(&w, &identity, identity_fields, IDENTITY_FIELDS);
+    fields_write(&w, &vm->config, snapshot_config_fields, snapshot_config_field_count);
+    fields_write(&w, &vm->env, snapshot_host_fields, snapshot_host_field_count);
     section_end(&w, start);
     start = section_begin(&w, SECTION_CLOCK);
     fields_write(&w, &vm->clock, snapshot_clock_fields, snapshot_clock_field_count);
@@ -160,24 +131,32 @@ static int close_section(struct restore *r, const char *name, const struct byte_
     return 0;
 }
 
+/* A snapshot is not a configuration: what the machine was made with is compared and never changed. */
+static int compare_fields(struct restore *r, struct byte_reader *section, const void *ours,
+                          const struct field *fields, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *theirs = bytes_take(section, fields[i].size);
+
+        if (!theirs)
+            return refuse(r, "machine.%s: cut short", fields[i].name);
+        if (memcmp((const uint8_t *)ours + fields[i].offset, theirs, fields[i].size) != 0)
+            return refuse(r, "machine.%s: the snapshot is of another machine", fields[i].name);
+    }
+    return 0;
+}
+
 static int read_machine(struct restore *r)
 {
-    struct identity ours = identity_of(r->vm), theirs = {0};
     struct byte_reader section;
-    const struct field *bad;
     int err = open_section(r, SECTION_MACHINE, "machine", &section);
 
-    if (err)
-        return err;
-    bad = fields_read(&section, &theirs, identity_fields, IDENTITY_FIELDS);
-    if (bad)
-        return refuse(r, "machine.%s: cut short", bad->name);
-    for (size_t i = 0; i < IDENTITY_FIELDS; i++) {
-        const struct field *f = &identity_fields[i];
-        if (memcmp((uint8_t *)&ours + f->offset, (uint8_t *)&theirs + f->offset, f->size) != 0)
-            return refuse(r, "machine.%s: the snapshot is of another machine", f->name);
-    }
-    return close_section(r, "machine", &section);
+    if (!err)
+        err =
+            compare_fields(r, &section, &r->vm->config, snapshot_config_fields, snapshot_config_field_count);
+    if (!err)
+        err = compare_fields(r, &section, &r->vm->env, snapshot_host_fields, snapshot_host_field_count);
+    return err ? err : close_section(r, "machine", &section);
 }
 
 static int read_clock(struct restore *r)

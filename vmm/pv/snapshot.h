@@ -6,7 +6,15 @@
 #include "vmm/core/vm.h"
 
 #define SNAPSHOT_MAGIC   0x50414e53564d4d31ull
-#define SNAPSHOT_VERSION 3u
+#define SNAPSHOT_VERSION 4u
+
+/* Equal in both machines, or the snapshot is refused: QEMU migrates none of it either, source and destination have the same
+ * command line and alike hosts. */
+extern const struct field
+    snapshot_config_fields[]; /* of struct vm_config; APIC ids stand in the vCPUs' sections */
+extern const size_t snapshot_config_field_count;
+extern const struct field snapshot_host_fields[]; /* of struct env */
+extern const size_t snapshot_host_field_count;
 
 extern const struct field snapshot_vcpu_fields[]; /* of struct vcpu; its faults and CPUID entries follow */
 extern const size_t snapshot_vcpu_field_count;

@@ -1,9 +1,22 @@
-/* Every field of a machine that a snapshot holds, with the largest value that is accepted back. */
+/* Every field of a machine that a snapshot holds, with the largest value that is accepted back; the machine's own
+ * configuration is compared instead. */
 #include "vmm/pv/snapshot.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define BOOL        1
 #define ANY         FIELD_ANY
+
+#define G(member) FIELD(struct vm_config, member, ANY)
+const struct field snapshot_config_fields[] = {
+    G(vcpus),       G(ids_32bit),  G(irqchip),         G(native), G(fix_hypercall_quirk),
+    G(ignore_msrs), G(sched_info), G(apic_off),        G(apicv),  G(hlt_in_guest),
+    G(version),     G(msr_exits),  G(exit_hypercalls),
+};
+const size_t snapshot_config_field_count = SIZE(snapshot_config_fields);
+
+#define N(member) FIELD(struct env, member, ANY)
+const struct field snapshot_host_fields[] = {N(tsc_khz), N(clocksource_tsc)};
+const size_t snapshot_host_field_count = SIZE(snapshot_host_fields);
 
 #define V(member, max)         FIELD(struct vcpu, member, max)
 #define VA(array, max)         FIELD_ARRAY(struct vcpu, array, max)
