@@ -44,7 +44,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static int exit_status_of(int err)
 {
-    return err == -ENOENT ? EXIT_MISSING : EXIT_OURS;
+    return err == -ENOENT ? EXIT_MISSING : err == -EINTR ? EXIT_INTERRUPTED : EXIT_OURS;
 }
 
 static int box_build(const char *package)
@@ -145,12 +145,19 @@ static int box_exec_command(int argc, char **argv)
 
 static void print_help(FILE *out)
 {
-    fprintf(out,
-            "Usage: pv-diff box build [PACKAGE]\n"
-            "  or:  pv-diff box exec [--file SRC[:DST]]... [--] COMMAND...\n"
-            "The box is a mainline KVM inside QEMU's software SVM: a real reference on any host.\n\n"
-            "  build   fetch its kernel into the cache folder; PACKAGE defaults to " BOX_KERNEL_PACKAGE "\n"
-            "  exec    boot it, run COMMAND in it, print the output, exit with its status\n");
+    fprintf(
+        out,
+        "Usage: pv-diff box build [PACKAGE]\n"
+        "  or:  pv-diff box exec [--file SRC[:DST]]... [--] COMMAND...\n"
+        "The box is a mainline KVM inside QEMU's software SVM: a real reference on any host.\n\n"
+        "  build   fetch its kernel into the cache folder; PACKAGE defaults to " BOX_KERNEL_PACKAGE "\n"
+        "  exec    boot it, run COMMAND in it, print the output, exit with its status\n\n"
+        "Examples:\n"
+        "  pv-diff box build\n"
+        "  pv-diff box exec -- uname -r\n"
+        "  pv-diff box exec --file rom.bin -- qemu-system-x86_64 -accel kvm -bios /rom.bin -nographic\n\n"
+        "Exit status: 0 done; 2 wrong usage; 3 something is missing here, named with the fix; 4 our own fault;\n"
+        "130 interrupted; exec: that of COMMAND.\n");
 }
 
 int cmd_box(int argc, char **argv)

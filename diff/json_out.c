@@ -1,4 +1,4 @@
-/* JSON to a file or to stdout; a disk that is full is an error of this run, not a shorter file. */
+/* JSON to a file or to stdout; a disk that is full is an error of this run, not a shorter file (stdout: finish_output.h). */
 #include "diff/json_out.h"
 
 #include <errno.h>
@@ -14,9 +14,9 @@ int json_write(const char *path, cJSON *root)
     FILE *out = !text ? NULL : to_stdout ? stdout : fopen(path, "w");
     int err = !text ? -ENOMEM : !out ? -errno : 0;
 
-    if (!err && fprintf(out, "%s\n", text) < 0)
+    if (!err && fprintf(out, "%s\n", text) < 0 && !to_stdout)
         err = -errno;
-    if (out && (to_stdout ? fflush(out) : fclose(out)) && !err)
+    if (out && !to_stdout && fclose(out) && !err)
         err = -errno;
     free(text);
     cJSON_Delete(root);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "diff/command.h"
+#include "vmm/finish_output.h"
 
 static const struct command {
     const char *name;
@@ -37,6 +38,7 @@ int main(int argc, char **argv)
 {
     char name[40];
 
+    atexit(finish_output);
     argp_err_exit_status = EXIT_USAGE;
     if (argc < 2) {
         print_help(stderr);

@@ -1,7 +1,6 @@
 /* From a run to what people and machines read, and the exit status that says the same. */
 #include "diff/present.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,10 +100,13 @@ static int print_report(const struct report *report, const struct presentation *
         report_json(report, &text);
     else
         report_terminal(report, terminal_colour(STDOUT_FILENO), &text);
-    failed = text.out_of_memory || !text.bytes || fputs(text.bytes, stdout) < 0 || fflush(stdout);
-    text_free(&text);
+    failed = text.out_of_memory || !text.bytes;
     if (failed)
-        fprintf(stderr, "pv-diff: cannot print the report: %s\n", strerror(errno));
+        fprintf(stderr, "pv-diff: out of memory\n");
+    else
+        fputs(text.bytes, stdout);
+    fflush(stdout); /* what standard error says comes after it; whether it was taken is asked at the end */
+    text_free(&text);
     return failed ? EXIT_OURS : EXIT_DONE;
 }
 

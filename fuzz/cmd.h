@@ -19,4 +19,8 @@ int cmd_list(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 
+/* An option's whole number above 0, or the usage error. */
+struct argp_state;
+unsigned cmd_number(const struct argp_state *state, const char *what, const char *arg);
+
 #endif

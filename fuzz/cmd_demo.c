@@ -17,9 +17,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
     switch (key) {
     case 's':
-        campaign->seconds = (unsigned)strtoul(arg, NULL, 10);
-        if (campaign->seconds == 0)
-            argp_error(state, "--seconds takes a whole number above 0");
+        campaign->seconds = cmd_number(state, "--seconds", arg);
         return 0;
     case 'o':
         campaign->out = arg;
@@ -88,6 +86,7 @@ int cmd_demo(int argc, char **argv)
         .parser = parse_option,
         .doc =
             "Fuzzes a target with a planted fault: a refused write to MSR_KVM_PV_EOI_EN keeps its value.\v"
+            "Examples:\n  pv-fuzz demo\n  pv-fuzz demo --seconds 10 -o /tmp/demo\n"
             "Exit status: 0 the fault and nothing else was found, 1 something else, 3 a build is missing, 4 not found.",
     };
     struct campaign campaign = {.target = "demo", .seconds = 60, .jobs = 1, .out = "out/fuzz/demo"};

@@ -13,7 +13,7 @@ struct options {
     bool json;
 };
 
-static unsigned number(struct argp_state *state, const char *what, const char *arg)
+unsigned cmd_number(const struct argp_state *state, const char *what, const char *arg)
 {
     char *end;
     unsigned long value = strtoul(arg, &end, 10);
@@ -38,10 +38,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         argp_error(state, "unknown engine '%s': libfuzzer or afl++", arg);
         return 0;
     case 's':
-        options->campaign.seconds = number(state, "--seconds", arg);
+        options->campaign.seconds = cmd_number(state, "--seconds", arg);
         return 0;
     case 'n':
-        options->campaign.jobs = number(state, "--jobs", arg);
+        options->campaign.jobs = cmd_number(state, "--jobs", arg);
         return 0;
     case 'o':
         options->campaign.out = arg;

@@ -1,7 +1,9 @@
 /* pv-fuzz: runs fuzz targets, replays and shows what they found. A table of subcommands. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "fuzz/cmd.h"
+#include "vmm/finish_output.h"
 
 static const struct {
     const char *name;
@@ -28,6 +30,7 @@ static void usage(FILE *out)
 
 int main(int argc, char **argv)
 {
+    atexit(finish_output);
     if (argc < 2) {
         usage(stderr);
         return STATUS_USAGE;

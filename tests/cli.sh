@@ -4,8 +4,9 @@
 set -u
 cd "$(dirname "$0")/.." || exit 4
 
-diff=$1/pv-diff
-fuzz=$1/pv-fuzz
+bin=$1
+diff=$bin/pv-diff
+fuzz=$bin/pv-fuzz
 command -v qemu-system-x86_64 >/dev/null || { echo "QEMU is missing: ci/setup" && exit 3; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -88,7 +89,15 @@ expect "no home" 3 "--store FILE" env -u HOME -u XDG_DATA_HOME "${run[@]}"
 expect "a report where a file is" 3 "cannot write the report" "${run[@]}" -o /dev/null
 expect "a store on a full disk" 3 "no space left" "${run[@]}" --store /dev/full
 # shellcheck disable=SC2016 # that shell expands it
-expect "a table on a full disk" 3 "cannot print the report" bash -c '"$@" >/dev/full' sh "${run[@]}"
+expect "a table on a full disk" 3 "cannot write standard output: No space left" bash -c '"$@" >/dev/full' sh "${run[@]}"
+for command in "vmm cpuid" "vmm cpuid --format json" "vmm cpuid -cpu help" "vmm --help" "diff --help" "diff run --help" "fuzz list" \
+    "fuzz show corpora/diff/apic.pv" "diff flags --string qemu64 --json -"; do
+    # shellcheck disable=SC2016,SC2086 # that shell expands it; two words
+    expect "on a full disk: pv-$command" 3 "cannot write standard output: No space left" \
+        bash -c '"$@" >/dev/full' sh $bin/pv-$command
+done
+expect "two lines of an error" 2 "unsupported machine type - Use -machine help" "$bin/pv-vmm" cpuid -M nope
+expect "a word that steers terminals" 2 "model '?[31m'" "$bin/pv-vmm" cpuid -cpu $'\e[31m'
 name="a reader that leaves"
 "${run[@]}" 2>"$work/err" | head -n 1 >/dev/null
 case ${PIPESTATUS[0]} in

@@ -11,6 +11,12 @@ enum exit_status { EXIT_DONE = 0, EXIT_FINDINGS = 1, EXIT_USAGE = 2, EXIT_MISSIN
 int cmd_cpuid(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
+/* "pv-vmm: ..." on standard error; texts may quote anything. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints what -cpu help or -machine help ask for; false: they do not. */
+bool names_listed(const struct vmm_options *options);
+
 /* Reads "supported_cpuid", "host_cpuid", "tsc_khz", "check_extension" and "feature_msrs" out of a host record or of
  * the file behind the flag vectors. False: why says what is wrong. */
 bool supported_from_json(struct cpuid_supported *host, const char *text, size_t len, char why[160]);

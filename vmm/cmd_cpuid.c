@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "vmm/cmd.h"
+#include "vmm/show_table.h"
 
 static const char help[] =
     "Usage: pv-vmm cpuid [--format text|json|cpuid] [--supported NAME|FILE] QEMU-OPTIONS\n"
@@ -20,7 +21,7 @@ static const char help[] =
     "  --supported qemu-7.2-tcg  the host is QEMU 7.2 without KVM\n"
     "  --supported FILE          a recorded KVM_GET_SUPPORTED_CPUID (host record, JSON)\n"
     "QEMU-OPTIONS: -cpu -machine/-M -accel -smp -m -global -enable-kvm and the others that 'pv-vmm run' takes.\n"
-    "'-cpu help' lists models and flag names.\n"
+    "'-cpu help' lists models and flag names, '-M help' machine types.\n"
     "\n"
     "Examples:\n"
     "  pv-vmm cpuid -cpu qemu64,+kvm-pv-ipi\n"
@@ -79,19 +80,16 @@ static int build_all(struct answer *answer, struct vmm_options *options, const s
     return EXIT_DONE;
 }
 
-/* Calls visit for each named bit once: kvmclock is two bits and one name. */
+/* Calls visit for each name once. */
 static void each_name(const uint64_t words[FEATURE_WORDS],
                       void (*visit)(const char *name, const char *why, void *ctx), const char *why, void *ctx)
 {
-    for (unsigned w = 0; w < FEATURE_WORDS; w++) {
-        const char *last = NULL;
+    for (unsigned w = 0; w < FEATURE_WORDS; w++)
         for (unsigned bit = 0; bit < 64; bit++) {
-            const char *name = words[w] >> bit & 1 ? feature_bit_name(w, bit) : NULL;
-            if (name && (!last || strcmp(name, last)))
+            const char *name = feature_set_name(w, words[w], bit);
+            if (name)
                 visit(name, why, ctx);
-            last = name ? name : last;
         }
-    }
 }
 
 static void each_granted(const struct cpuid_outcome *outcome,
@@ -116,39 +114,47 @@ static void each_dropped(const struct cpuid_outcome *outcome, const struct cpuid
               kvm ? "kvm=off hides the KVM leaves" : "there is no KVM leaf without KVM", ctx);
 }
 
+/* Names and reasons under a heading, or "none" beside it. */
+struct list {
+    const char *heading;
+    unsigned shown;
+};
+
 static void print_name(const char *name, const char *why, void *ctx)
 {
-    (void)ctx;
+    struct list *list = ctx;
+
+    if (list->shown++ == 0)
+        printf("%s:", list->heading);
     if (why)
-        printf("  %s: %s\n", name, why);
+        printf("\n  %s: %s", name, why);
     else
         printf(" %s", name);
 }
 
-static void print_table(const struct cpuid_table *table)
+static void end_list(const struct list *list)
 {
-    printf("  leaf       subleaf    eax        ebx        ecx        edx\n");
-    for (uint32_t i = 0; i < table->count; i++) {
-        const struct cpuid_entry *e = &table->entries[i];
-        printf("  0x%08" PRIx32 " 0x%08" PRIx32 " 0x%08" PRIx32 " 0x%08" PRIx32 " 0x%08" PRIx32
-               " 0x%08" PRIx32 "\n",
-               e->leaf, e->subleaf, e->regs.eax, e->regs.ebx, e->regs.ecx, e->regs.edx);
-    }
+    if (list->shown)
+        putchar('\n');
+    else
+        printf("%s: none\n", list->heading);
 }
 
 static void print_text(const struct answer *answer, const struct cpuid_supported *host)
 {
+    struct list asked = {"asked", 0}, granted = {"granted", 0}, dropped = {"dropped", 0};
+
     if (answer->vcpus) {
-        printf("asked:");
-        each_name(answer->first.asked, print_name, NULL, NULL);
-        printf("\ngranted:");
-        each_granted(&answer->first, print_name, NULL);
-        printf("\ndropped:\n");
-        each_dropped(&answer->first, host, print_name, NULL);
+        each_name(answer->first.asked, print_name, NULL, &asked);
+        end_list(&asked);
+        each_granted(&answer->first, print_name, &granted);
+        end_list(&granted);
+        each_dropped(&answer->first, host, print_name, &dropped);
+        end_list(&dropped);
     }
     for (unsigned i = 0; i < answer->vcpus; i++) {
         printf("vcpu %u, APIC id %" PRIu32 "\n", i, answer->apic_ids[i]);
-        print_table(&answer->tables[i]);
+        show_table(&answer->tables[i], i == 0);
     }
 }
 
@@ -288,13 +294,13 @@ static int print_json(const struct answer *answer, const struct cpuid_supported 
 static void print_messages(const struct answer *answer)
 {
     for (uint32_t i = 0; i < messages_kept(&answer->warnings); i++)
-        fprintf(stderr, "pv-vmm: warning: %s\n", answer->warnings.list[i].text);
+        say("warning: %s", answer->warnings.list[i].text);
     if (answer->warnings.total > MESSAGES_MAX)
-        fprintf(stderr, "pv-vmm: %" PRIu32 " more warnings\n", answer->warnings.total - MESSAGES_MAX);
+        say("%" PRIu32 " more warnings", answer->warnings.total - MESSAGES_MAX);
     if (answer->first.not_modelled)
-        fprintf(stderr, "pv-vmm: note: %s\n", answer->first.not_modelled);
+        say("note: %s", answer->first.not_modelled);
     if (answer->error.kind)
-        fprintf(stderr, "pv-vmm: %s\n", answer->error.text);
+        say("%s", answer->error.text);
 }
 
 static int show(const struct answer *answer, const struct cpuid_supported *host, enum format format)
@@ -309,23 +315,7 @@ static int show(const struct answer *answer, const struct cpuid_supported *host,
         print_text(answer, host);
     else if (format == FORMAT_CPUID)
         print_cpuid(answer);
-    if (fflush(stdout))
-        status = EXIT_OUR_FAULT;
     return status ? status : answer->error.kind ? EXIT_USAGE : EXIT_DONE;
-}
-
-static int list_names(void)
-{
-    printf("Available CPUs:\n");
-    for (unsigned i = 0; i < cpu_model_count; i++)
-        printf("  %s\n", cpu_models[i].name);
-    for (unsigned i = 0; i < cpu_model_alias_count; i++)
-        printf("  %s (%s)\n", cpu_model_aliases[i].name, cpu_model_aliases[i].model);
-    printf("\nFlags:\n");
-    for (unsigned i = 0; i < feature_name_count; i++)
-        if (!feature_names[i].alias)
-            printf("  %s\n", feature_names[i].name);
-    return EXIT_DONE;
 }
 
 static bool format_find(const char *name, enum format *format)
@@ -335,12 +325,6 @@ static bool format_find(const char *name, enum format *format)
         if (name && !strcmp(name, format_names[i]))
             *format = i;
     return !name || !strcmp(name, format_names[*format]);
-}
-
-static int complain(const char *text)
-{
-    fprintf(stderr, "pv-vmm cpuid: %s\n", text);
-    return EXIT_USAGE;
 }
 
 /* The machine says no before a CPU is looked at. */
@@ -369,15 +353,17 @@ int cmd_cpuid(int argc, char **argv)
         fputs(help, stdout);
         return EXIT_DONE;
     }
-    if (!format_find(format_name, &format))
-        return complain("--format is text, json or cpuid");
+    if (!format_find(format_name, &format)) {
+        say("--format is text, json or cpuid, not '%s'", format_name);
+        return EXIT_USAGE;
+    }
     if (!valid)
         return show_option_error(&options, format);
-    if (options.cpu && (!strcmp(options.cpu, "help") || !strcmp(options.cpu, "?")))
-        return list_names();
+    if (names_listed(&options))
+        return EXIT_DONE;
     status = supported_by_name(supported, &options, &storage, &host, why);
     if (status) {
-        complain(why);
+        say("%s", why);
         return status;
     }
     status = build_all(&answer, &options, host);

@@ -1,7 +1,6 @@
 /* pv-vmm run: a virtual machine from QEMU's options, on the software vCPU. DESIGN.md "Command line", decisions 24-26. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,17 +62,8 @@ struct run {
     unsigned trace;      /* enum soft_trace_what */
 };
 
-static int fail(int status, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fputs("pv-vmm: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    return status;
-}
+/* Says why and is the status to leave with. */
+#define fail(status, ...) (say(__VA_ARGS__), (int)(status))
 
 /* Deterministic time: one instruction takes one nanosecond. */
 static uint64_t run_now_ns(void *ctx)
@@ -210,7 +200,7 @@ static int build_tables(struct run *run, struct cpuid_table *tables, uint32_t *a
         if (cpuid_build(flags, &run->machine, run->host, i, &tables[i], outcome))
             status = fail(EXIT_USAGE, "%s", outcome->error.text);
         for (uint32_t n = 0; n < messages_kept(&outcome->warnings); n++)
-            fprintf(stderr, "pv-vmm: warning: %s\n", outcome->warnings.list[n].text);
+            say("warning: %s", outcome->warnings.list[n].text);
         apic_ids[i] = outcome->apic_id;
     }
     free(flags);
@@ -365,22 +355,30 @@ static int go_on(struct run *run, uint64_t limit)
     return EXIT_DONE;
 }
 
-static void close_file(FILE *file)
+/* Standard output is asked at the end (finish_output.h). */
+static int close_file(FILE *file, const char *option)
 {
-    if (file && file != stdout)
-        fclose(file);
+    bool lost = file && ferror(file);
+
+    if (!file || file == stdout || (!fclose(file) && !lost))
+        return EXIT_DONE;
+    return fail(EXIT_MISSING, "the file of %s did not take all that the guest wrote: %s", option,
+                strerror(errno));
 }
 
-static void destroy(struct run *run)
+/* The status to leave with where the guest's output is lost, else EXIT_DONE. */
+static int destroy(struct run *run)
 {
+    int lost;
+
     soft_destroy(run->soft);
     if (run->vm_created)
         vm_destroy(&run->vm);
-    fflush(stdout);
-    close_file(run->serial_out);
-    close_file(run->debug_out);
+    lost = close_file(run->serial_out, "-serial");
+    lost = close_file(run->debug_out, "-chardev") || lost ? EXIT_MISSING : EXIT_DONE;
     free(run->host_storage);
     free(run);
+    return lost;
 }
 
 /* --trace: 0 without, -1 for an unknown word. */
@@ -409,18 +407,26 @@ static bool parse_limit(const char *text, uint64_t *limit)
     return !errno && end != text && !*end && *text != '-';
 }
 
+#define ANSWERED (-1) /* the command line was a question: nothing is to be run */
+
 static int prepare(struct run *run, int argc, char **argv, uint64_t *limit, int *what)
 {
-    const char *deterministic = NULL, *trace = NULL, *limit_text = NULL, *supported = NULL;
+    const char *deterministic = NULL, *trace = NULL, *limit_text = NULL, *supported = NULL,
+               *help_wanted = NULL;
     const struct own_option own[] = {{"deterministic", false, &deterministic},
                                      {"trace", true, &trace},
                                      {"limit", true, &limit_text},
-                                     {"supported", true, &supported}};
+                                     {"supported", true, &supported},
+                                     {"help", false, &help_wanted}};
     char why[240] = "";
     int status;
 
     if (!vmm_options_parse(&run->options, argc, argv, own, sizeof(own) / sizeof(*own)))
         return fail(EXIT_USAGE, "%s", run->options.error.text);
+    if (help_wanted)
+        fputs(help, stdout);
+    if (help_wanted || names_listed(&run->options))
+        return ANSWERED;
     *what = trace_what(trace);
     if (*what < 0)
         return fail(EXIT_USAGE, "--trace takes pv, exit or insn, not '%s'", trace);
@@ -435,7 +441,7 @@ static int prepare(struct run *run, int argc, char **argv, uint64_t *limit, int 
     if (!vmm_options_resolve(&run->options, run->host, &run->machine))
         return fail(EXIT_USAGE, "%s", run->options.error.text);
     for (uint32_t n = 0; n < messages_kept(&run->options.warnings); n++)
-        fprintf(stderr, "pv-vmm: warning: %s\n", run->options.warnings.list[n].text);
+        say("warning: %s", run->options.warnings.list[n].text);
     return run->options.cpu || run->options.type.default_cpu ? EXIT_DONE
                                                              : fail(EXIT_USAGE, "this machine has no CPU");
 }
@@ -444,12 +450,8 @@ int cmd_run(int argc, char **argv)
 {
     struct run *run;
     uint64_t limit;
-    int status, what;
+    int status, what, lost;
 
-    if (argc > 0 && (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"))) {
-        fputs(help, stdout);
-        return EXIT_DONE;
-    }
     run = calloc(1, sizeof(*run));
     if (run)
         run->host_storage = calloc(1, sizeof(*run->host_storage));
@@ -465,6 +467,6 @@ int cmd_run(int argc, char **argv)
         soft_set_trace(run->soft, &(struct soft_trace){run->trace, what ? trace_line : NULL, NULL});
         status = go_on(run, limit);
     }
-    destroy(run);
-    return status;
+    lost = destroy(run);
+    return lost ? lost : status == ANSWERED ? EXIT_DONE : status;
 }

@@ -1,7 +1,9 @@
 /* pv-vmm: dispatches to its commands. DESIGN.md, "Command line". */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "vmm/cmd.h"
+#include "vmm/finish_output.h"
 
 static const struct {
     const char *name;
@@ -25,6 +27,7 @@ static void usage(FILE *to)
 
 int main(int argc, char **argv)
 {
+    atexit(finish_output);
     if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
         usage(stdout);
         return EXIT_DONE;
@@ -37,7 +40,8 @@ int main(int argc, char **argv)
         if (!strcmp(argv[1], commands[i].name))
             return commands[i].run(argc - 2, argv + 2);
     if (argc > 1)
-        fprintf(stderr, "pv-vmm: no such command: %s\n", argv[1]);
-    usage(stderr);
+        say("there is no command %s; 'pv-vmm --help' lists them", argv[1]);
+    else
+        usage(stderr);
     return EXIT_USAGE;
 }

@@ -79,6 +79,17 @@ const char *feature_bit_name(enum feature_word word, unsigned bit)
     return NULL;
 }
 
+const char *feature_set_name(enum feature_word word, uint64_t bits, unsigned bit)
+{
+    for (unsigned i = 0; i < feature_name_count; i++) {
+        const struct feature_name *row = &feature_names[i];
+        uint64_t set = row->word == word && !row->alias ? row->bits & bits : 0;
+        if (set >> bit & 1)
+            return set & ((1ull << bit) - 1) ? NULL : row->name;
+    }
+    return NULL;
+}
+
 uint64_t feature_named_bits(enum feature_word word)
 {
     uint64_t bits = 0;

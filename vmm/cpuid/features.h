@@ -88,6 +88,8 @@ int name_compare(const char *name, size_t len, const char *row);
 const struct feature_name *feature_find(const char *name, size_t len);
 /* The canonical name of one bit, or NULL: such a bit cannot be asked for. */
 const char *feature_bit_name(enum feature_word word, unsigned bit);
+/* The same where it is set in bits and no lower set bit has that name (kvmclock is bits 0 and 3): lists name it once. */
+const char *feature_set_name(enum feature_word word, uint64_t bits, unsigned bit);
 /* The bits of a word that have a name. */
 uint64_t feature_named_bits(enum feature_word word);
 /* As in QEMU's warnings: "CPUID.01H:ECX.vmx [bit 5]", "MSR(10AH).rdctl-no [bit 0]". Returns the length. */

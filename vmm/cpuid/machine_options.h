@@ -27,6 +27,7 @@ struct vmm_options {
     const char *cpu; /* NULL: the machine's default; the last -cpu counts (P1) */
     const char *smp; /* NULL: one CPU */
     struct machine_type type;
+    bool machine_help; /* -machine help: its names are wanted, nothing else counts */
     bool accel_given;
     enum cpuid_accel accel; /* ACCEL_SOFT unless chosen */
     bool irqchip_given;
@@ -47,7 +48,7 @@ struct vmm_options {
     struct message error; /* kind CPU_OK: valid */
 };
 
-/* A program's own options, "--name" or "--name VALUE": filled in as they are met. */
+/* A program's own options, "--name", "--name VALUE" or "--name=VALUE": filled in as they are met. */
 struct own_option {
     const char *name; /* without dashes */
     bool takes_value;

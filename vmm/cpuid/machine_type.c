@@ -27,6 +27,19 @@ static const struct {
     {6, 2, 0, true, true},  {7, 0, 0, true, true},  {7, 1, 0, true, true},  {7, 2, 0, true, true},
 };
 
+#define RELEASES (sizeof(releases) / sizeof(releases[0]))
+
+static bool has_release(const struct machine_type *bare, size_t release)
+{
+    return bare->family == FAMILY_Q35 ? releases[release].q35 : releases[release].i440fx;
+}
+
+static void name_release(const struct machine_type *bare, size_t release, char name[MACHINE_NAME_LEN])
+{
+    snprintf(name, MACHINE_NAME_LEN, releases[release].patch ? "%s%u.%u.%u" : "%s%u.%u", bare->name,
+             releases[release].major, releases[release].minor, releases[release].patch);
+}
+
 #define UP_TO(major, minor) MACHINE_VERSION(major, minor, 9)
 
 /* Differences between versions of one family that are no CPU property. */
@@ -63,13 +76,12 @@ static bool find_versioned(const struct machine_type *bare, const char *name, si
     if (len <= stem || memcmp(name, bare->name, stem) != 0)
         return false;
     version = read_version(name + stem, len - stem);
-    for (size_t i = 0; i < sizeof(releases) / sizeof(releases[0]); i++) {
+    for (size_t i = 0; i < RELEASES; i++) {
         if (MACHINE_VERSION(releases[i].major, releases[i].minor, releases[i].patch) != version ||
-            !(bare->family == FAMILY_Q35 ? releases[i].q35 : releases[i].i440fx))
+            !has_release(bare, i))
             continue;
         *type = *bare;
-        snprintf(type->name, sizeof(type->name), releases[i].patch ? "%s%u.%u.%u" : "%s%u.%u", bare->name,
-                 releases[i].major, releases[i].minor, releases[i].patch);
+        name_release(bare, i, type->name);
         type->version = version;
         adapt_to_version(type);
         return name_compare(name, len, type->name) == 0;
@@ -95,6 +107,24 @@ bool machine_type_find(const char *name, size_t len, struct machine_type *type)
             *type = *bare;
             return true;
         }
+    }
+    return false;
+}
+
+bool machine_type_nth(unsigned n, char name[MACHINE_NAME_LEN])
+{
+    for (size_t i = 0; i < sizeof(bare_types) / sizeof(bare_types[0]); i++) {
+        const struct machine_type *bare = &bare_types[i];
+
+        if (bare->version != 0 && n-- == 0) {
+            snprintf(name, MACHINE_NAME_LEN, "%s", bare->name);
+            return true;
+        }
+        for (size_t release = RELEASES; bare->version == 0 && release-- > 0;)
+            if (has_release(bare, release) && n-- == 0) {
+                name_release(bare, release, name);
+                return true;
+            }
     }
     return false;
 }

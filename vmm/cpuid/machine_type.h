@@ -27,6 +27,9 @@ struct machine_type {
 /* False: no such type. "pc" and "q35" are the latest of theirs. */
 bool machine_type_find(const char *name, size_t len, struct machine_type *type);
 
+/* The names of all types, n from 0; false past the last. */
+bool machine_type_nth(unsigned n, char name[MACHINE_NAME_LEN]);
+
 /* A property value that an old machine type imposes on every CPU, or on one model (section 15). */
 struct machine_compat {
     uint32_t last_version; /* machines up to this one */

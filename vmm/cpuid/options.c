@@ -38,6 +38,9 @@ static bool take_machine(struct scan *scan, const char *value)
 {
     bool before = scan->options->accel_given, valid;
 
+    if (!strcmp(value, "help") || !strcmp(value, "?"))
+        return scan->options->machine_help = true;
+
     scan->options->accel_given = false;
     valid = vmm_options_machine(scan->options, value);
     scan->by_machine |= scan->options->accel_given;
@@ -342,12 +345,19 @@ static const struct option {
     {"S", false, take_nothing},
 };
 
+/* "--name", and "--name=VALUE" where it takes one: then *value is its place. */
 static const struct own_option *find_own(const char *argument, const struct own_option *own,
-                                         unsigned own_count)
+                                         unsigned own_count, const char **value)
 {
+    const char *equals = strchr(argument, '=');
+    size_t len = equals ? (size_t)(equals - argument) : strlen(argument);
+
     for (unsigned i = 0; i < own_count; i++)
-        if (!strncmp(argument, "--", 2) && !strcmp(argument + 2, own[i].name))
+        if (len >= 2 && !strncmp(argument, "--", 2) && !name_compare(argument + 2, len - 2, own[i].name) &&
+            (!equals || own[i].takes_value)) {
+            *value = equals ? equals + 1 : NULL;
             return &own[i];
+        }
     return NULL;
 }
 
@@ -366,10 +376,10 @@ static bool scan_argument(struct scan *scan, int argc, char *const *argv, int *i
                           const struct own_option *own, unsigned own_count)
 {
     const char *argument = argv[(*i)++];
-    const struct own_option *mine = find_own(argument, own, own_count);
+    const char *value = NULL; /* of --name=VALUE */
+    const struct own_option *mine = find_own(argument, own, own_count, &value);
     const struct option *option = mine ? NULL : find_option(argument);
-    bool takes_value = mine ? mine->takes_value : option && option->takes_value;
-    const char *value = "";
+    bool takes_value = !value && (mine ? mine->takes_value : option && option->takes_value);
 
     if (!mine && !option)
         return fail(scan, CPU_UNKNOWN_OPTION, "%s: %s", argument,
@@ -379,8 +389,8 @@ static bool scan_argument(struct scan *scan, int argc, char *const *argv, int *i
     if (takes_value)
         value = argv[(*i)++];
     if (!mine)
-        return option->take(scan, value);
-    *mine->value = value;
+        return option->take(scan, value ? value : "");
+    *mine->value = value ? value : "";
     return true;
 }
 
