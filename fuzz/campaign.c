@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -228,6 +229,14 @@ static bool run_jobs(struct campaign *campaign, const struct paths *paths, struc
     return interrupted;
 }
 
+/* Engines go on without their corpus and their logs, or give up without a word. */
+static bool disk_is_full(const char *folder)
+{
+    struct statvfs disk;
+
+    return !statvfs(folder, &disk) && disk.f_blocks && disk.f_bavail == 0;
+}
+
 int campaign_run(struct campaign *campaign)
 {
     struct paths paths;
@@ -257,6 +266,11 @@ int campaign_run(struct campaign *campaign)
         fprintf(stderr, "pv-fuzz run: interrupted after %.0f s, %u findings in %s\n", campaign->elapsed_s,
                 campaign->found.count, paths.findings);
         return STATUS_INTERRUPTED;
+    }
+    if (campaign->found.count == 0 && disk_is_full(campaign->out)) {
+        fprintf(stderr, "pv-fuzz run: no space left in %s: free some, or give another folder with -o\n",
+                campaign->out);
+        return STATUS_MISSING;
     }
     if (campaign->found.count == 0 && (campaign->jobs == 0 || jobs.worst != 0 || campaign->runs == 0)) {
         fprintf(

@@ -98,6 +98,8 @@ for command in "vmm cpuid" "vmm cpuid --format json" "vmm cpuid -cpu help" "vmm 
 done
 expect "two lines of an error" 2 "unsupported machine type - Use -machine help" "$bin/pv-vmm" cpuid -M nope
 expect "a word that steers terminals" 2 "model '?[31m'" "$bin/pv-vmm" cpuid -cpu $'\e[31m'
+expect "a campaign that cannot write its report" 3 "cannot write into /proc/nope" ci/campaign -o /proc/nope
+expect "figures into no folder" 3 "cannot write /nonexistent/figures" ci/bench flags --json /nonexistent/figures
 name="a reader that leaves"
 "${run[@]}" 2>"$work/err" | head -n 1 >/dev/null
 case ${PIPESTATUS[0]} in

@@ -57,6 +57,8 @@ REFUSED(T4_maxcpus_below_cpus, "pc", "4,maxcpus=2",
 TOPOLOGY(T4_255_on_pc, "pc", "255", 255, 255, 1, 1, 255, 1)
 REFUSED(T4_256_on_pc, "pc", "1,maxcpus=256",
         "Invalid SMP CPUs 256. The max CPUs supported by machine 'pc-i440fx-7.2' is 255")
+REFUSED(T4_isapc_has_dies_and_one_cpu, "isapc", "dies=2",
+        "Invalid SMP CPUs 2. The max CPUs supported by machine 'isapc' is 1")
 TOPOLOGY(T4_288_on_q35, "q35", "288", 288, 288, 1, 1, 288, 1)
 REFUSED(T4_289_on_q35, "q35", "1,maxcpus=289",
         "Invalid SMP CPUs 289. The max CPUs supported by machine 'pc-q35-7.2' is 288")

@@ -9,7 +9,7 @@ static const struct machine_type bare_types[] = {
     {FAMILY_I440FX, "pc-i440fx-", 0, 255, IRQCHIP_KERNEL, .dies = true, .default_cpu = "qemu64"},
     {FAMILY_Q35, "pc-q35-", 0, 288, IRQCHIP_KERNEL, .dies = true, .default_cpu = "qemu64"},
     {FAMILY_MICROVM, "microvm", MACHINE_LATEST, 288, IRQCHIP_SPLIT, .default_cpu = "qemu64"},
-    {FAMILY_ISAPC, "isapc", MACHINE_LATEST, 1, IRQCHIP_KERNEL, .default_cpu = "486"},
+    {FAMILY_ISAPC, "isapc", MACHINE_LATEST, 1, IRQCHIP_KERNEL, .dies = true, .default_cpu = "486"},
     {FAMILY_NONE, "none", MACHINE_LATEST, 1, IRQCHIP_KERNEL, .default_cpu = NULL},
 };
 
