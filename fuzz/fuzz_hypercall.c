@@ -3,8 +3,7 @@
 #include "fuzz/fuzz_program.h"
 #include "fuzz/target.h"
 
-const uint64_t fuzz_surface_ops = OPS_STAGE | OPS(OP_VMCALL) | OPS(OP_VMMCALL) | OPS(OP_CPUID) |
-                                  OPS(OP_PAUSE) | OPS(OP_RDMSR) | OPS(OP_WRMSR);
+const uint64_t fuzz_surface_ops = OPS_HYPERCALL;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -23,6 +23,8 @@ static struct {
     struct direct_machine machines[FUZZ_VCPUS_MAX][3]; /* by vCPUs - 1 and irqchip */
     bool built[FUZZ_VCPUS_MAX][3];
     struct outcome outcomes[PROGRAM_ACTIONS_MAX];
+    struct outcome restored[PROGRAM_ACTIONS_MAX],
+        exited[PROGRAM_ACTIONS_MAX]; /* of other runs of the program */
 } fuzz;
 
 /* Few machine shapes, so that every input can renew one. The printed program shows what was run. */
@@ -109,31 +111,57 @@ static void run_straight(const struct program *program)
     }
 }
 
-/* The same program with a save and restore before action `at`: the guest must not notice. */
-static void run_restored(const struct program *program, uint32_t at)
+/* The same program with a host action before action `at`, whose outcome is returned. */
+static struct outcome run_with(const struct program *program, uint32_t at, enum action_op op,
+                               struct outcome *outcomes)
 {
-    static const struct action save = {.op = OP_SAVE_RESTORE};
+    const struct action host_action = {.op = op};
     struct direct_machine *machine = machine_for(&program->config);
-    struct outcome outcome;
+    struct outcome outcome = {0};
 
     for (uint32_t i = 0; i < program->count; i++) {
         fuzz_run.action = i;
         if (i == at) {
-            direct_machine_step(machine, &save, &outcome);
-            if (outcome.regs[0])
-                fuzz_fail("SAVE-RESTORE", "saved before action %u, the snapshot is refused: errno %" PRIu64,
-                          at, outcome.regs[0]);
+            direct_machine_step(machine, &host_action, &outcome);
             machine->index--; /* outcomes count actions, and the program does not have this one */
         }
-        direct_machine_step(machine, &program->actions[i], &outcome);
-        if (memcmp(&outcome, &fuzz.outcomes[i], sizeof(outcome)))
-            fuzz_fail(
-                "SAVE-RESTORE",
-                "saved and restored before action %u, action %u ends otherwise: status %u/%u vector %u/%u "
-                "rax %#" PRIx64 "/%#" PRIx64,
-                at, i, outcome.status, fuzz.outcomes[i].status, outcome.vector, fuzz.outcomes[i].vector,
-                outcome.regs[0], fuzz.outcomes[i].regs[0]);
+        direct_machine_step(machine, &program->actions[i], &outcomes[i]);
     }
+    return outcome;
+}
+
+static uint32_t first_difference(const struct outcome *a, const struct outcome *b, uint32_t count)
+{
+    uint32_t i = 0;
+
+    while (i < count && !memcmp(&a[i], &b[i], sizeof(a[i])))
+        i++;
+    return i;
+}
+
+/* The guest must not notice that it is saved and restored before action `at`. */
+static void run_restored(const struct program *program, uint32_t at)
+{
+    const struct outcome saved = run_with(program, at, OP_SAVE_RESTORE, fuzz.restored), *want, *got;
+    uint32_t i = first_difference(fuzz.outcomes, fuzz.restored, program->count);
+
+    if (saved.regs[0])
+        fuzz_fail("SAVE-RESTORE", "saved before action %u, the snapshot is refused: errno %" PRIu64, at,
+                  saved.regs[0]);
+    if (i == program->count)
+        return;
+    /* To be saved the vCPUs leave the guest, which takes a PV EOI offer back (EOI-9): so much may show. */
+    run_with(program, at, OP_ADVANCE, fuzz.exited);
+    i = first_difference(fuzz.exited, fuzz.restored, program->count);
+    if (i == program->count)
+        return;
+    want = &fuzz.exited[i];
+    got = &fuzz.restored[i];
+    fuzz_run.action = i;
+    fuzz_fail("SAVE-RESTORE",
+              "saved and restored before action %u, action %u ends otherwise: status %u/%u vector %u/%u "
+              "rax %#" PRIx64 "/%#" PRIx64,
+              at, i, got->status, want->status, got->vector, want->vector, got->regs[0], want->regs[0]);
 }
 
 static uint32_t draw(const uint8_t *data, size_t size)

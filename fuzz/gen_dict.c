@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "diff/probe/mailbox.h"
 #include "diff/program/program.h"
 #include "vmm/cpuid/features.h"
 
@@ -53,6 +54,31 @@ static void put_accesses(uint64_t index)
         put_action(&(struct action){.op = OP_WRMSR, .args = {{BASE_NONE, index}, values[i]}});
 }
 
+/* Memory that comes and goes, the dirty log, pages of the probe's window with each right, ports. */
+static void put_memory_entries(void)
+{
+    static const struct operand places[] = {{BASE_HOLE, 0}, {BASE_HOLE, 0x1000}, {BASE_RAM_END, 0}};
+    static const uint64_t rights[] = {0, 1, 3, 5, 7};
+    const struct operand window = {BASE_NONE, PROBE_WINDOW};
+
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        put_action(&(struct action){.op = OP_SLOT_ADD, .args = {places[i], {0, 0x1000}}});
+        put_action(&(struct action){.op = OP_SLOT_ADD, .args = {places[i], {0, 0x2000}, {0, 1}}});
+        put_action(&(struct action){.op = OP_SLOT_REMOVE, .args = {places[i]}});
+        put_action(&(struct action){.op = OP_SLOT_MOVE, .args = {places[0], places[i]}});
+        put_action(&(struct action){.op = OP_DIRTY_READ, .args = {places[i], {0, 0x1000}}});
+    }
+    put_action(&(struct action){.op = OP_DIRTY_READ, .args = {{BASE_RAM, 0}, {0, 0x10000}}});
+    put_action(&(struct action){.op = OP_DIRTY_CLEAR});
+    for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++)
+        put_action(&(struct action){.op = OP_MAP, .args = {window, {BASE_RAM, rights[i]}}});
+    put_action(&(struct action){.op = OP_INVLPG, .args = {window}});
+    put_action(&(struct action){.op = OP_STORE64, .args = {window, {0, 1}}});
+    put_action(&(struct action){.op = OP_LOAD64, .args = {window}});
+    for (enum action_op op = OP_IN8; op <= OP_OUT32; op++)
+        put_action(&(struct action){.op = (uint8_t)op, .args = {{0, 0x80}, {0, 1}}});
+}
+
 static void put_program_entries(void)
 {
     const struct symbol_table *msrs = operand_symbols(ARG_MSR), *calls = operand_symbols(ARG_HYPERCALL);
@@ -76,6 +102,7 @@ static void put_program_entries(void)
     put_action(&(struct action){.op = OP_RESET});
     put_action(&(struct action){.op = OP_SAVE_RESTORE});
     put_action(&(struct action){.op = OP_HLT});
+    put_memory_entries();
 }
 
 static void put_flag_entries(void)

@@ -40,8 +40,10 @@ static void change_operand(struct action *action, struct rng *rng)
     if (info->args == 0)
         return;
     arg = rng_below(rng, info->args);
-    if (rng_below(rng, 3))
-        operand_random(&action->args[arg], rng, info->kinds[arg]);
+    if (info->kinds[arg] == ARG_ADDR && !info->host && !rng_below(rng, 8))
+        operand_window(&action->args[arg], rng);
+    else if (rng_below(rng, 3))
+        action_operand_random(action, rng, arg);
     else
         action->args[arg].value ^= 1ull << rng_below(rng, rng_below(rng, 2) ? 8 : 64);
 }

@@ -1,6 +1,10 @@
 /* Draws actions, operands and machines; the tables say where bugs of this interface have been (edges, flag bits). */
 #include "fuzz/random_action.h"
 
+#include <stddef.h>
+#include "diff/probe/mailbox.h"
+#include "vmm/core/memory.h"
+
 #define COUNT(array)     (sizeof(array) / sizeof((array)[0]))
 #define DRAW(rng, array) ((array)[rng_below(rng, COUNT(array))])
 
@@ -51,7 +55,7 @@ static void address_random(struct operand *operand, struct rng *rng)
     }
 }
 
-void operand_random(struct operand *operand, struct rng *rng, enum operand_kind kind)
+static void operand_random(struct operand *operand, struct rng *rng, enum operand_kind kind)
 {
     const struct symbol_table *symbols = operand_symbols(kind);
 
@@ -80,9 +84,125 @@ void operand_random(struct operand *operand, struct rng *rng, enum operand_kind 
     case ARG_COUNT:
         operand->value = 1 + rng_below(rng, 64);
         break;
+    case ARG_VCPU: /* of host actions: one that is there, mostly */
+        operand->value = rng_below(rng, 5);
+        break;
     default:
         break;
     }
+}
+
+/* Pages that are mapped and accessed through the probe's window: the first ones, one behind the other, and the last. */
+void operand_window(struct operand *operand, struct rng *rng)
+{
+    static const uint16_t pages[] = {0, 0, 1, 2, PROBE_WINDOW_PAGES - 1};
+    uint64_t page = DRAW(rng, pages), distance = DRAW(rng, distances);
+
+    *operand = (struct operand){BASE_NONE, PROBE_WINDOW + page * GPA_PAGE_SIZE};
+    if (rng_below(rng, 2))
+        operand->value += rng_below(rng, 2) ? GPA_PAGE_SIZE - distance : distance;
+}
+
+/* Where slots come and go: few places, so that one removes what another has added. Records lie there, too (BASE_HOLE). */
+static void slot_place(struct operand *operand, struct rng *rng)
+{
+    static const struct operand places[] = {{BASE_HOLE, 0},         {BASE_HOLE, 0},    {BASE_HOLE, 0x1000},
+                                            {BASE_HOLE, 0x2000},    {BASE_RAM_END, 0}, {BASE_RAM_END, 0x1000},
+                                            {BASE_NONE, 0},         {BASE_ROM, 0},     {BASE_MMIO, 0},
+                                            {BASE_NONE, 1ull << 32}};
+
+    *operand = DRAW(rng, places);
+    if (!rng_below(rng, 32))
+        operand->value += DRAW(rng, distances);
+}
+
+static void page_entry(struct operand *operand, struct rng *rng)
+{
+    static const uint8_t rights[] = {0, 1, 2, 3, 5, 6, 7, 7, 7, 7};
+
+    if (rng_below(rng, 4))
+        *operand = (struct operand){BASE_RAM, GPA_PAGE_SIZE * rng_below(rng, 5)};
+    else
+        slot_place(operand, rng);
+    operand->value = (operand->value & ~(GPA_PAGE_SIZE - 1)) | DRAW(rng, rights);
+}
+
+static void page_length(struct operand *operand, struct rng *rng)
+{
+    *operand = (struct operand){BASE_NONE, GPA_PAGE_SIZE * (1 + rng_below(rng, 4))};
+}
+
+static void seldom_set(struct operand *operand, struct rng *rng)
+{
+    *operand = (struct operand){BASE_NONE, !rng_below(rng, 4)};
+}
+
+static void sipi_page(struct operand *operand, struct rng *rng)
+{
+    *operand = (struct operand){BASE_NONE, PROBE_SIPI_PAGE / GPA_PAGE_SIZE + !rng_below(rng, 4)};
+}
+
+static void message_address(struct operand *operand, struct rng *rng)
+{
+    static const uint32_t bits[] = {0, 0x1000, 0xff000, 4, 8, 0xc, 0x1004, 0x10, 0x20};
+
+    *operand = (struct operand){BASE_MMIO, DRAW(rng, bits)};
+}
+
+static void feature_word(struct operand *operand, struct rng *rng)
+{
+    *operand = (struct operand){BASE_NONE, 0x01007efb & ~(1ull << rng_below(rng, 32))};
+}
+
+static void leaf_base(struct operand *operand, struct rng *rng)
+{
+    *operand = (struct operand){BASE_NONE, rng_below(rng, 2) ? 0 : 0x40000000 + 0x100 * rng_below(rng, 4)};
+}
+
+static void clock_flags(struct operand *operand, struct rng *rng)
+{
+    *operand = (struct operand){BASE_NONE, 2 * rng_below(rng, 8)};
+}
+
+static void port(struct operand *operand, struct rng *rng)
+{
+    static const uint16_t ports[] = {0, 0x80, 0x402, 0x501, 0x3f8, 0xcf8, 0xfffd, 0xffff};
+
+    *operand = (struct operand){BASE_NONE, DRAW(rng, ports)};
+}
+
+static void logged_page(struct operand *operand, struct rng *rng)
+{
+    *operand = (struct operand){rng_below(rng, 4) ? BASE_RAM : BASE_HOLE, GPA_PAGE_SIZE * rng_below(rng, 2)};
+}
+
+/* Operands of actions that do nothing with most values of their kinds. Not of those that ci/bench measures: its list of
+ * inputs is drawn with the kinds alone. */
+static void (*const shapes[OP_COUNT][PROGRAM_ARGS])(struct operand *operand, struct rng *rng) = {
+    [OP_INVLPG] = {operand_window},
+    [OP_MAP] = {operand_window, page_entry},
+    [OP_IN8] = {port},
+    [OP_IN16] = {port},
+    [OP_IN32] = {port},
+    [OP_OUT8] = {port},
+    [OP_OUT16] = {port},
+    [OP_OUT32] = {port},
+    [OP_SLOT_ADD] = {slot_place, page_length, seldom_set},
+    [OP_SLOT_REMOVE] = {slot_place},
+    [OP_SLOT_MOVE] = {slot_place, slot_place},
+    [OP_DIRTY_READ] = {logged_page, page_length},
+    [OP_HOST_SIPI] = {NULL, sipi_page},
+    [OP_MSI] = {message_address},
+    [OP_SET_CPUID] = {feature_word, leaf_base},
+    [OP_SET_CLOCK] = {NULL, clock_flags},
+};
+
+void action_operand_random(struct action *action, struct rng *rng, unsigned arg)
+{
+    if (shapes[action->op][arg] && rng_below(rng, 8))
+        shapes[action->op][arg](&action->args[arg], rng);
+    else
+        operand_random(&action->args[arg], rng, op_info(action->op)->kinds[arg]);
 }
 
 void action_random(struct action *action, struct rng *rng, uint64_t ops, unsigned vcpus)
@@ -99,7 +219,7 @@ void action_random(struct action *action, struct rng *rng, uint64_t ops, unsigne
         action->mode = (uint8_t)rng_below(rng, MODE_COUNT);
     info = op_info(action->op);
     for (unsigned i = 0; i < info->args && i < PROGRAM_ARGS; i++)
-        operand_random(&action->args[i], rng, info->kinds[i]);
+        action_operand_random(action, rng, i);
 }
 
 void config_random(struct program_config *config, struct rng *rng)

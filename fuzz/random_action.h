@@ -17,8 +17,10 @@ static inline uint32_t rng_below(struct rng *rng, uint32_t n) /* n > 0 */
 
 /* An action whose op is in `ops` (bit per enum action_op, not 0), on one of `vcpus`. */
 void action_random(struct action *action, struct rng *rng, uint64_t ops, unsigned vcpus);
-/* Another value for one operand that fits its kind. */
-void operand_random(struct operand *operand, struct rng *rng, enum operand_kind kind);
+/* Another value for one operand (arg < PROGRAM_ARGS) that fits its kind and the action. */
+void action_operand_random(struct action *action, struct rng *rng, unsigned arg);
+/* An address in the probe's window, where OP_MAP makes pages. */
+void operand_window(struct operand *operand, struct rng *rng);
 /* A machine: vCPUs, features, enforcement. */
 void config_random(struct program_config *config, struct rng *rng);
 
