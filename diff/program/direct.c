@@ -82,6 +82,21 @@ static int add_memory(struct direct_machine *m)
     return err;
 }
 
+/* What programs have added goes, and nothing is logged: cheaper than a machine built anew. */
+static void restore_memory(struct direct_machine *m)
+{
+    struct memory *mem = &m->vm.memory;
+
+    for (unsigned i = mem->count; i-- > 0;) {
+        uint64_t gpa = mem->slots[i].gpa;
+
+        if (gpa == 0 || gpa == PROBE_ROM_BASE)
+            memory_dirty_log(mem, gpa, false);
+        else
+            memory_slot_remove(mem, gpa);
+    }
+}
+
 static struct vm_config vm_config_of(const struct program_config *config)
 {
     static const enum irqchip irqchips[] = {
@@ -162,13 +177,15 @@ bool direct_machine_renew(struct direct_machine *m, const struct program_config 
 {
     bool keep_cpuid = same_cpuid(&m->config, config) && !m->reconfigured;
 
-    if (m->reshaped || !same_shape(&m->config, config)) {
+    if (!same_shape(&m->config, config)) {
         direct_machine_destroy(m);
         return direct_machine_create(m, config) == 0;
     }
     m->config = *config;
     m->now_ns = DIRECT_START_NS;
     m->vm.config.native = config->vmcall_native ? HC_VMCALL : HC_VMMCALL;
+    if (m->reshaped)
+        restore_memory(m);
     vm_renew(&m->vm);
     if (!keep_cpuid)
         set_cpuid(m);

@@ -49,9 +49,9 @@ struct direct_machine {
     uint32_t index;             /* of the action being done: steps since renew, notes included */
     uint32_t hangs;             /* HLTs of vCPU 0 that nothing could wake: each became a reset */
     bool paused;
-    bool guest_ran;    /* CPUID is fixed from here on (CPU-9) */
-    bool reshaped;     /* slots or dirty logs are no longer what the configuration says: renew builds anew */
-    bool reconfigured; /* CPUID or enforcement are not: renew sets them again */
+    bool guest_ran; /* CPUID is fixed from here on (CPU-9) */
+    bool reshaped;  /* slots or dirty logs are no longer what the configuration says: renew sets them back */
+    bool reconfigured;                   /* CPUID or enforcement are not: renew sets them again */
     struct kvmclock_device clock_device; /* QEMU's: what stop, cont and migration do to the clock */
     struct direct_vcpu vcpus[PROGRAM_VCPUS_MAX];
     struct cpuid_table cpuid;            /* as the vCPU that was configured last has it */
