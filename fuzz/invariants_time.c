@@ -48,9 +48,8 @@ void invariants_clock_begin(struct invariants *inv, const struct action *action,
     if (action->op != OP_WRMSR || outcome->status != OUTCOME_OK || !invariants_has_vcpu(inv, action))
         return;
     index = (uint32_t)invariants_operand(inv, &action->args[0]);
-    if (index == 0x12 || index == 0x4b564d01)
-        inv->vcpus[action->vcpu].reader.known =
-            false; /* until the host has written the record at its new place */
+    if (index == 0x12 || index == 0x4b564d01) /* until the host has written the record at its new place */
+        inv->vcpus[action->vcpu].reader.known = false;
 }
 
 /* Of all vCPUs: the record that a guest would read, the time that it last read. */
