@@ -36,7 +36,7 @@ static void print_table(const struct diagnosis rows[MACHINE_KINDS])
     for (unsigned i = 0; i < MACHINE_KINDS; i++) {
         const struct diagnosis *row = &rows[i];
         enum doctor_state state = doctor_state(row);
-        char names[120];
+        char names[NEEDS_TEXT];
 
         printf("%-9s  %s%-6s%s  ", machine_name(row->kind), colour ? states[state].colour : "",
                states[state].word, colour ? "\033[0m" : "");
@@ -53,7 +53,7 @@ static void print_table(const struct diagnosis rows[MACHINE_KINDS])
 static cJSON *row_json(const struct diagnosis *row)
 {
     cJSON *object = cJSON_CreateObject();
-    char names[120];
+    char names[NEEDS_TEXT];
 
     cJSON_AddStringToObject(object, "machine", machine_name(row->kind));
     cJSON_AddStringToObject(object, "works", states[doctor_state(row)].word);

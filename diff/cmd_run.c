@@ -37,6 +37,7 @@ static const struct argp_option argp_options[] = {
     {"cpu", KEY_CPU, "SPEC", 0, "a -cpu string, as QEMU takes it; may be given again", 1},
     {"matrix", KEY_MATRIX, "FILE", 0, "flag sets from a file (default without -cpu: corpora/diff/matrix)", 1},
     {"machine", KEY_MACHINE, "M", 0, "for -cpu: QEMU's -machine (pc,kernel-irqchip=on)", 1},
+    {NULL, 'M', "M", 0, "the same", 1},
     {"smp", KEY_SMP, "N", 0, "for -cpu: QEMU's -smp (1)", 1},
     {NULL, 'm', "SIZE", 0, "for -cpu: QEMU's -m (64M)", 1},
     {"scenario", KEY_SCENARIO, "FILE", 0, "a program, by file or by name (default: all of corpora/diff)", 2},
@@ -72,6 +73,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         list_add(state, &options->scenarios, arg);
         break;
     case KEY_MACHINE:
+    case 'M':
         options->machine = arg;
         break;
     case KEY_SMP:

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include "diff/machine/qemu.h"
+#include "diff/machine/qualify.h"
 
 #define BYTES(name, text, expected)                                                                          \
     Test(qemu, memory_##name)                                                                                \
@@ -70,4 +71,12 @@ Test(qemu, a_program_runs_across_pause_and_reset)
     cr_assert(eq(u8, r.transcripts[0].outcomes[4].status, OUTCOME_OK));
     cr_assert(eq(u64, r.transcripts[0].outcomes[4].regs[1], 0x68747541)); /* "Auth" */
     run_result_free(&r, 1);
+}
+
+Test(qualify, every_need_is_named_in_full)
+{
+    char names[NEEDS_TEXT], roomy[1024];
+
+    cr_assert(eq(str, (char *)needs_text(UINT32_MAX, names, sizeof(names)),
+                 (char *)needs_text(UINT32_MAX, roomy, sizeof(roomy))));
 }

@@ -46,7 +46,7 @@ static void qemu_close(struct machine *machine)
 static int tcg_open(struct machine *machine, uint32_t needs, const struct host_record *host, char why[240])
 {
     struct qemu_machine *qm;
-    char names[100];
+    char names[NEEDS_TEXT];
     int err = machine_create(machine, "tcg", &qm, why);
 
     (void)host;

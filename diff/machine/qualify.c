@@ -80,7 +80,7 @@ const char *needs_text(uint32_t needs, char *buf, size_t size)
 
 const char *qualification_missing(const struct qualification *q, uint32_t needs, char *buf, size_t size)
 {
-    char names[100];
+    char names[NEEDS_TEXT];
 
     buf[0] = '\0';
     if (!(needs & ~q->needs))

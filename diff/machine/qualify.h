@@ -31,7 +31,8 @@ struct qualification {
 int qualify(struct qualification *q, bool native_vmcall,
             int (*run)(void *ctx, const struct run_item *item, struct run_result *result), void *ctx);
 
-/* "cpuid, msr" of the bits in needs; "nothing" for none. */
+/* "cpuid, msr" of the bits in needs; "nothing" for none. NEEDS_TEXT bytes are enough for all of them. */
+#define NEEDS_TEXT 256
 const char *needs_text(uint32_t needs, char *buf, size_t size);
 /* The first capability that needs asks for and q has not: "hypercall: ..."; "" when all is there. */
 const char *qualification_missing(const struct qualification *q, uint32_t needs, char *buf, size_t size);
