@@ -3,39 +3,52 @@
 #define VMM_ABI_HYPERV_H
 
 /* CPUID */
-#define HYPERV_CPUID_VENDOR    0x40000000u /* "Microsoft Hv" in EBX, ECX, EDX */
-#define HYPERV_CPUID_INTERFACE 0x40000001u
-#define HYPERV_CPUID_VERSION   0x40000002u
-#define HYPERV_CPUID_FEATURES  0x40000003u
-#define HYPERV_CPUID_ADVICE    0x40000004u
-#define HYPERV_CPUID_LIMITS    0x40000005u
-#define HYPERV_CPUID_NESTED    0x4000000au
-#define HYPERV_CPUID_DEBUGGER  0x40000080u
-#define HYPERV_INTERFACE_HV1   0x31237648u /* "Hv#1" */
-#define HYPERV_VENDOR_EBX      0x7263694du
-#define HYPERV_VENDOR_ECX      0x666f736fu
-#define HYPERV_VENDOR_EDX      0x76482074u
-#define HV_TIME_REF_COUNT      (1u << 1) /* HYPERV_CPUID_FEATURES EAX: registers */
-#define HV_SYNTHETIC_TIMERS    (1u << 3)
-#define HV_APIC_ACCESS         (1u << 4)
-#define HV_HYPERCALL           (1u << 5)
-#define HV_VP_INDEX            (1u << 6)
-#define HV_RESET               (1u << 7)
-#define HV_FREQUENCIES         (1u << 11)
-#define HV_REENLIGHTENMENT     (1u << 13)
-#define HV_POST_MESSAGES       (1u << 4) /* EBX: hypercalls */
-#define HV_SIGNAL_EVENTS       (1u << 5)
-#define HV_EXTENDED_HYPERCALLS (1u << 20)
-#define HV_XMM_INPUT           (1u << 4) /* EDX */
-#define HV_IDLE_STATE          (1u << 3) /* set by QEMU whatever is asked for */
-#define HV_CRASH_REGISTERS     (1u << 10)
-#define HV_VPS_UNLIMITED       0xffffffffu /* HYPERV_CPUID_LIMITS EAX */
-#define HV_REMOTE_TLB_FLUSH    (1u << 2)   /* HYPERV_CPUID_ADVICE EAX */
-#define HV_APIC_ACCESS_ADVISED (1u << 3)
-#define HV_RELAXED_TIMING      (1u << 5)
-#define HV_CLUSTER_IPI         (1u << 10)
-#define HV_EX_PROCESSOR_MASKS  (1u << 11)
-#define HV_SPIN_NEVER_NOTIFY   0xffffffffu /* EBX: retries before a guest says that it spins */
+#define HYPERV_CPUID_VENDOR      0x40000000u /* "Microsoft Hv" in EBX, ECX, EDX */
+#define HYPERV_CPUID_INTERFACE   0x40000001u
+#define HYPERV_CPUID_VERSION     0x40000002u
+#define HYPERV_CPUID_FEATURES    0x40000003u
+#define HYPERV_CPUID_ADVICE      0x40000004u
+#define HYPERV_CPUID_LIMITS      0x40000005u
+#define HYPERV_CPUID_NESTED      0x4000000au
+#define HYPERV_CPUID_DEBUGGER    0x40000080u
+#define HYPERV_INTERFACE_HV1     0x31237648u /* "Hv#1" */
+#define HYPERV_VENDOR_EBX        0x7263694du
+#define HYPERV_VENDOR_ECX        0x666f736fu
+#define HYPERV_VENDOR_EDX        0x76482074u
+#define HV_VP_RUNTIME            (1u << 0) /* HYPERV_CPUID_FEATURES EAX: registers */
+#define HV_TIME_REF_COUNT        (1u << 1)
+#define HV_SYNIC                 (1u << 2)
+#define HV_SYNTHETIC_TIMERS      (1u << 3)
+#define HV_APIC_ACCESS           (1u << 4)
+#define HV_HYPERCALL             (1u << 5)
+#define HV_VP_INDEX              (1u << 6)
+#define HV_RESET                 (1u << 7)
+#define HV_REFERENCE_TSC         (1u << 9)
+#define HV_FREQUENCIES           (1u << 11)
+#define HV_REENLIGHTENMENT       (1u << 13)
+#define HV_POST_MESSAGES         (1u << 4) /* EBX: hypercalls */
+#define HV_SIGNAL_EVENTS         (1u << 5)
+#define HV_EXTENDED_HYPERCALLS   (1u << 20)
+#define HV_CPU_PARTITIONING      (1u << 3) /* EDX; set by QEMU whatever is asked for */
+#define HV_XMM_INPUT             (1u << 4)
+#define HV_TIMER_FREQUENCIES     (1u << 8)
+#define HV_CRASH_REGISTERS       (1u << 10)
+#define HV_DEBUG_REGISTERS       (1u << 11)
+#define HV_EXTENDED_FLUSH_RANGES (1u << 14)
+#define HV_DIRECT_TIMERS         (1u << 19)
+#define HV_REMOTE_TLB_FLUSH      (1u << 2) /* HYPERV_CPUID_ADVICE EAX */
+#define HV_APIC_ACCESS_ADVISED   (1u << 3)
+#define HV_RELAXED_TIMING        (1u << 5)
+#define HV_NO_AUTO_EOI           (1u << 9)
+#define HV_CLUSTER_IPI           (1u << 10)
+#define HV_EX_PROCESSOR_MASKS    (1u << 11)
+#define HV_ENLIGHTENED_VMCS      (1u << 14)
+#define HV_NO_CORESHARING        (1u << 18)  /* with virtual processors of other cores */
+#define HV_VPS_UNLIMITED         0xffffffffu /* HYPERV_CPUID_LIMITS EAX */
+#define HV_NESTED_DIRECT_FLUSH   (1u << 17)  /* HYPERV_CPUID_NESTED EAX */
+#define HV_NESTED_MSR_BITMAP     (1u << 19)
+#define HV_KERNEL_DEBUGGING      (1u << 1)   /* HYPERV_CPUID_DEBUGGER + 2 EAX */
+#define HV_SPIN_NEVER_NOTIFY     0xffffffffu /* EBX: retries before a guest says that it spins */
 
 /* Model-specific registers */
 #define HV_X64_MSR_GUEST_OS_ID             0x40000000u

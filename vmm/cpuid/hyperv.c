@@ -32,11 +32,9 @@ enum hv {
     FLAG_COUNT,
 };
 #define NEED(hv) (1u << (hv))
-#define BIT(n)   (1u << (n))
 
 #define LIMITS_EBX     0x40u
 #define EVMCS_VERSIONS 0x0101u
-#define NO_CORESHARING BIT(18)
 
 struct hv_flag {
     enum property_id property;
@@ -50,27 +48,27 @@ struct hv_flag {
 
 // clang-format off
 static const struct hv_flag hv_flags[FLAG_COUNT] = {
-    [FLAG_RELAXED] = { P_HV_RELAXED, "relaxed timing (hv-relaxed)", .advice = BIT(5) },
-    [FLAG_VAPIC] = { P_HV_VAPIC, "virtual APIC (hv-vapic)", .features_a = BIT(4) },
-    [FLAG_TIME] = { P_HV_TIME, "clocksources (hv-time)", .features_a = BIT(1) | BIT(9) },
-    [FLAG_CRASH] = { P_HV_CRASH, "crash MSRs (hv-crash)", .features_d = BIT(10) },
-    [FLAG_RESET] = { P_HV_RESET, "reset MSR (hv-reset)", .features_a = BIT(7) },
-    [FLAG_VPINDEX] = { P_HV_VPINDEX, "VP_INDEX MSR (hv-vpindex)", .features_a = BIT(6) },
-    [FLAG_RUNTIME] = { P_HV_RUNTIME, "VP_RUNTIME MSR (hv-runtime)", .features_a = BIT(0) },
-    [FLAG_SYNIC] = { P_HV_SYNIC, "synthetic interrupt controller (hv-synic)", .features_a = BIT(2) },
-    [FLAG_STIMER] = { P_HV_STIMER, "synthetic timers (hv-stimer)", NEED(FLAG_SYNIC) | NEED(FLAG_TIME), BIT(3) },
-    [FLAG_FREQUENCIES] = { P_HV_FREQUENCIES, "frequency MSRs (hv-frequencies)", 0, BIT(11), BIT(8) },
-    [FLAG_REENLIGHTENMENT] = { P_HV_REENLIGHTENMENT, "reenlightenment MSRs (hv-reenlightenment)", 0, BIT(13) },
-    [FLAG_TLBFLUSH] = { P_HV_TLBFLUSH, "paravirtualized TLB flush (hv-tlbflush)", NEED(FLAG_VPINDEX), .advice = BIT(2) | BIT(11) },
-    [FLAG_EVMCS] = { P_HV_EVMCS, "enlightened VMCS (hv-evmcs)", NEED(FLAG_VAPIC), .advice = BIT(14) },
-    [FLAG_IPI] = { P_HV_IPI, "paravirtualized IPI (hv-ipi)", NEED(FLAG_VPINDEX), .advice = BIT(10) | BIT(11) },
-    [FLAG_STIMER_DIRECT] = { P_HV_STIMER_DIRECT, "direct mode synthetic timers (hv-stimer-direct)", NEED(FLAG_STIMER), .features_d = BIT(19) },
-    [FLAG_AVIC] = { P_HV_AVIC, "AVIC/APICv support (hv-avic/hv-apicv)", .advice = BIT(9) },
-    [FLAG_SYNDBG] = { P_HV_SYNDBG, "Enable synthetic kernel debugger channel (hv-syndbg)", NEED(FLAG_SYNIC) | NEED(FLAG_RELAXED), .features_d = BIT(11) },
-    [FLAG_EMSR_BITMAP] = { P_HV_EMSR_BITMAP, "Enlightened MSR-Bitmap (hv-emsr-bitmap)", .nested = BIT(19) },
-    [FLAG_XMM_INPUT] = { P_HV_XMM_INPUT, "XMM fast hypercall input (hv-xmm-input)", .features_d = BIT(4) },
-    [FLAG_TLBFLUSH_EXT] = { P_HV_TLBFLUSH_EXT, "Extended gva ranges for TLB flush hypercalls (hv-tlbflush-ext)", NEED(FLAG_TLBFLUSH), .features_d = BIT(14) },
-    [FLAG_TLBFLUSH_DIRECT] = { P_HV_TLBFLUSH_DIRECT, "direct TLB flush (hv-tlbflush-direct)", NEED(FLAG_VAPIC), .nested = BIT(17) },
+    [FLAG_RELAXED] = { P_HV_RELAXED, "relaxed timing (hv-relaxed)", .advice = HV_RELAXED_TIMING },
+    [FLAG_VAPIC] = { P_HV_VAPIC, "virtual APIC (hv-vapic)", .features_a = HV_APIC_ACCESS },
+    [FLAG_TIME] = { P_HV_TIME, "clocksources (hv-time)", .features_a = HV_TIME_REF_COUNT | HV_REFERENCE_TSC },
+    [FLAG_CRASH] = { P_HV_CRASH, "crash MSRs (hv-crash)", .features_d = HV_CRASH_REGISTERS },
+    [FLAG_RESET] = { P_HV_RESET, "reset MSR (hv-reset)", .features_a = HV_RESET },
+    [FLAG_VPINDEX] = { P_HV_VPINDEX, "VP_INDEX MSR (hv-vpindex)", .features_a = HV_VP_INDEX },
+    [FLAG_RUNTIME] = { P_HV_RUNTIME, "VP_RUNTIME MSR (hv-runtime)", .features_a = HV_VP_RUNTIME },
+    [FLAG_SYNIC] = { P_HV_SYNIC, "synthetic interrupt controller (hv-synic)", .features_a = HV_SYNIC },
+    [FLAG_STIMER] = { P_HV_STIMER, "synthetic timers (hv-stimer)", NEED(FLAG_SYNIC) | NEED(FLAG_TIME), HV_SYNTHETIC_TIMERS },
+    [FLAG_FREQUENCIES] = { P_HV_FREQUENCIES, "frequency MSRs (hv-frequencies)", 0, HV_FREQUENCIES, HV_TIMER_FREQUENCIES },
+    [FLAG_REENLIGHTENMENT] = { P_HV_REENLIGHTENMENT, "reenlightenment MSRs (hv-reenlightenment)", 0, HV_REENLIGHTENMENT },
+    [FLAG_TLBFLUSH] = { P_HV_TLBFLUSH, "paravirtualized TLB flush (hv-tlbflush)", NEED(FLAG_VPINDEX), .advice = HV_REMOTE_TLB_FLUSH | HV_EX_PROCESSOR_MASKS },
+    [FLAG_EVMCS] = { P_HV_EVMCS, "enlightened VMCS (hv-evmcs)", NEED(FLAG_VAPIC), .advice = HV_ENLIGHTENED_VMCS },
+    [FLAG_IPI] = { P_HV_IPI, "paravirtualized IPI (hv-ipi)", NEED(FLAG_VPINDEX), .advice = HV_CLUSTER_IPI | HV_EX_PROCESSOR_MASKS },
+    [FLAG_STIMER_DIRECT] = { P_HV_STIMER_DIRECT, "direct mode synthetic timers (hv-stimer-direct)", NEED(FLAG_STIMER), .features_d = HV_DIRECT_TIMERS },
+    [FLAG_AVIC] = { P_HV_AVIC, "AVIC/APICv support (hv-avic/hv-apicv)", .advice = HV_NO_AUTO_EOI },
+    [FLAG_SYNDBG] = { P_HV_SYNDBG, "Enable synthetic kernel debugger channel (hv-syndbg)", NEED(FLAG_SYNIC) | NEED(FLAG_RELAXED), .features_d = HV_DEBUG_REGISTERS },
+    [FLAG_EMSR_BITMAP] = { P_HV_EMSR_BITMAP, "Enlightened MSR-Bitmap (hv-emsr-bitmap)", .nested = HV_NESTED_MSR_BITMAP },
+    [FLAG_XMM_INPUT] = { P_HV_XMM_INPUT, "XMM fast hypercall input (hv-xmm-input)", .features_d = HV_XMM_INPUT },
+    [FLAG_TLBFLUSH_EXT] = { P_HV_TLBFLUSH_EXT, "Extended gva ranges for TLB flush hypercalls (hv-tlbflush-ext)", NEED(FLAG_TLBFLUSH), .features_d = HV_EXTENDED_FLUSH_RANGES },
+    [FLAG_TLBFLUSH_DIRECT] = { P_HV_TLBFLUSH_DIRECT, "direct TLB flush (hv-tlbflush-direct)", NEED(FLAG_VAPIC), .nested = HV_NESTED_DIRECT_FLUSH },
 };
 // clang-format on
 
@@ -252,7 +250,8 @@ static struct cpuid_regs feature_regs(const struct cpu_state *state)
 
     return (struct cpuid_regs){.eax = collect(state, offsetof(struct hv_flag, features_a)) | HV_HYPERCALL,
                                .ebx = messages ? HV_POST_MESSAGES | HV_SIGNAL_EVENTS : 0,
-                               .edx = collect(state, offsetof(struct hv_flag, features_d)) | HV_IDLE_STATE};
+                               .edx = collect(state, offsetof(struct hv_flag, features_d)) |
+                                      HV_CPU_PARTITIONING};
 }
 
 static uint32_t advice(const struct cpu_state *state)
@@ -263,9 +262,9 @@ static uint32_t advice(const struct cpu_state *state)
     if (has(state, FLAG_VAPIC) && !has(state, FLAG_AVIC))
         bits |= HV_APIC_ACCESS_ADVISED; /* an accelerated APIC is better left alone */
     if (coresharing == TRI_ON)
-        bits |= NO_CORESHARING;
+        bits |= HV_NO_CORESHARING;
     else if (coresharing == TRI_AUTO) /* the kernel knows */
-        bits |= kernel_leaf(state, HYPERV_CPUID_ADVICE).eax & NO_CORESHARING;
+        bits |= kernel_leaf(state, HYPERV_CPUID_ADVICE).eax & HV_NO_CORESHARING;
     return bits;
 }
 
@@ -302,7 +301,8 @@ static void add_debugger(struct cpuid_table *out)
 {
     entry_add(out, HYPERV_CPUID_DEBUGGER, 0, 0, text_regs(0, "Microsoft VS"));
     entry_add(out, HYPERV_CPUID_DEBUGGER + 1, 0, 0, (struct cpuid_regs){.eax = 0x31235356}); /* "VS#1" */
-    entry_add(out, HYPERV_CPUID_DEBUGGER + 2, 0, 0, (struct cpuid_regs){.eax = BIT(1)}); /* of the kernel */
+    entry_add(out, HYPERV_CPUID_DEBUGGER + 2, 0, 0,
+              (struct cpuid_regs){.eax = HV_KERNEL_DEBUGGING}); /* of the kernel */
 }
 
 void hyperv_entries(const struct cpu_state *state, struct cpuid_table *out)
