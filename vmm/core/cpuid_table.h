@@ -8,6 +8,11 @@
 #define CPUID_ENTRIES                256 /* KVM_MAX_CPUID_ENTRIES; QEMU stops at 100 (N4) */
 #define CPUID_FLAG_SIGNIFICANT_INDEX 1u
 
+/* XSAVE state components, in leaf 0xd and in XCR0. Intel SDM vol. 1, 13.1. */
+#define XSAVE_X87 (1u << 0)
+#define XSAVE_SSE (1u << 1)
+#define XSAVE_AVX (1u << 2)
+
 struct cpuid_regs {
     uint32_t eax, ebx, ecx, edx;
 };

@@ -216,15 +216,13 @@ static uint32_t xsave_size(const struct vcpu *vcpu)
     return size;
 }
 
-#define X87_AND_SSE 3u
-
 /* What an SGX enclave may ask of XCR0, SGX or not: KVM up to 6.3 ties it to what the guest has of XSAVE (Linux commit
  * 275a87244ec8 ended that). */
 static struct cpuid_regs enclave_components(const struct vcpu *vcpu, struct cpuid_regs r)
 {
     const struct cpuid_entry *e = cpuid_find(&vcpu->cpuid, 0xd, 0);
 
-    r.ecx = (r.ecx & (e ? e->regs.eax : 0)) | X87_AND_SSE;
+    r.ecx = (r.ecx & (e ? e->regs.eax : 0)) | XSAVE_X87 | XSAVE_SSE;
     r.edx &= e ? e->regs.edx : 0;
     return r;
 }

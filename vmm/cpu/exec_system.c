@@ -146,7 +146,8 @@ static enum step exec_xsetbv(struct cpu *cpu, const struct insn *i)
         return raise_ud(cpu);
     leaf = vcpu_cpuid(cpu->vcpu, 0xd, 0);
     offered = leaf.eax | (uint64_t)leaf.edx << 32;
-    if (cpl(cpu) || (uint32_t)cpu->gpr[RCX] || !(v & 1) || (v & ~offered) || (v & 6) == 4)
+    if (cpl(cpu) || (uint32_t)cpu->gpr[RCX] || !(v & XSAVE_X87) || (v & ~offered) ||
+        (v & (XSAVE_SSE | XSAVE_AVX)) == XSAVE_AVX)
         return raise_gp(cpu, 0);
     cpu->regs->xcr0 = v;
     return STEP_NEXT;

@@ -3,7 +3,6 @@
 
 #define XSAVE_HEADER_END 0x240
 #define ALIGN_64         2u /* ECX of a component's leaf: the compacted format aligns it */
-#define X87_AND_SSE      3u /* in the first 0x240 bytes, and never off */
 
 static const struct {
     uint8_t number;
@@ -24,7 +23,7 @@ static const struct {
 
 uint64_t xsave_components(const struct cpu_state *state)
 {
-    uint64_t mask = X87_AND_SSE;
+    uint64_t mask = XSAVE_X87 | XSAVE_SSE; /* in the first 0x240 bytes, and never off */
 
     if (!state_has(state, F_XSAVE))
         return 0;
