@@ -10,9 +10,10 @@
 #include "vmm/pv/hyperv.h"
 #include "vmm/pv/msr.h"
 
-/* Whoever restarts the vCPU ends what it asked. */
+/* Whoever restarts the vCPU ends what it asked and what it waited for. The host's scheduler decides as before. */
 static void drop_exit(struct vcpu *vcpu)
 {
+    vcpu->hold &= HOLD_DESCHEDULED;
     vcpu->msr_exit = (struct msr_exit){0};
     vcpu->answered = false;
 }
@@ -76,7 +77,6 @@ bool vcpu_qemu_keeps(const struct vcpu *vcpu, const struct pv_msr *msr)
 static void system_reset(struct vcpu *vcpu)
 {
     vcpu_exit(vcpu);
-    vcpu->hold &= HOLD_DESCHEDULED;
     drop_exit(vcpu);
     for (unsigned i = 0; i < pv_msr_count; i++)
         if (vcpu_qemu_keeps(vcpu, &pv_msrs[i]))
@@ -130,7 +130,6 @@ void vcpu_init(struct vcpu *vcpu)
         if (pv_msrs[i].at_init)
             pv_msrs[i].at_init(vcpu);
     vcpu->injected = NO_TRAP;
-    vcpu->hold &= HOLD_DESCHEDULED;
     drop_exit(vcpu);
     regs_at_init(vcpu);
     lapic_reset(vcpu, true);
