@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "diff/utf8.h"
 
 static bool is_plain(const char *word)
 {
@@ -12,31 +13,39 @@ static bool is_plain(const char *word)
            !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%")];
 }
 
-/* UTF-8 passes: only control characters harm a terminal. */
-static bool is_control(char c)
+/* Bytes of the character that word begins with, or 0 where they would harm a terminal or a text that has to be UTF-8. */
+static size_t printable(const char *word)
 {
-    return (unsigned char)c < 0x20 || c == 0x7f;
+    uint32_t code;
+    size_t length = utf8_decode(word, &code);
+
+    return length && code >= 0x20 && (code < 0x7f || code >= 0xa0) ? length : 0;
 }
 
-static bool has_control(const char *word)
+static bool is_printable(const char *word)
 {
-    while (*word && !is_control(*word))
-        word++;
-    return *word;
+    size_t length;
+
+    while (*word && (length = printable(word)))
+        word += length;
+    return !*word;
 }
 
 static char *add_dollar_quoted(char *at, const char *word)
 {
-    at += sprintf(at, "$'");
-    for (; *word; word++) {
-        if (is_control(*word)) {
-            at += sprintf(at, "\\%03o",
-                          (unsigned char)*word); /* \x would go on into a hexadecimal digit behind it */
+    at = stpcpy(at, "$'");
+    while (*word) {
+        size_t length = printable(word);
+
+        if (!length) {
+            /* \x would go on into a hexadecimal digit behind it. */
+            at += sprintf(at, "\\%03o", (unsigned char)*word++);
             continue;
         }
         if (*word == '\'' || *word == '\\')
             *at++ = '\\';
-        *at++ = *word;
+        at = mempcpy(at, word, length);
+        word += length;
     }
     return at;
 }
@@ -61,7 +70,7 @@ char *shell_quote(const char *word)
     text = malloc(4 * strlen(word) + sizeof("$''"));
     if (!text)
         return NULL;
-    end = has_control(word) ? add_dollar_quoted(text, word) : add_quoted(text, word);
+    end = is_printable(word) ? add_quoted(text, word) : add_dollar_quoted(text, word);
     strcpy(end, "'");
     return text;
 }

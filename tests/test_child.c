@@ -119,8 +119,14 @@ Test(child, it_dies_when_we_do)
 
 Test(args, a_shell_reads_every_word_back)
 {
-    static const char *const words[] = {
-        "plain", "", "a b", "it's", "$HOME `x` \"y\" \\", "tab\tand\x1b[31m1\n'\\", "\xc3\xa9"};
+    static const char *const words[] = {"plain",
+                                        "",
+                                        "a b",
+                                        "it's",
+                                        "$HOME `x` \"y\" \\",
+                                        "tab\tand\x1b[31m1\n'\\",
+                                        "\xc3\xa9",
+                                        "\xff\x9b\x31m \xc2\x9b"};
 
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         char *quoted = shell_quote(words[i]), *command = NULL, back[64] = "";
@@ -136,6 +142,25 @@ Test(args, a_shell_reads_every_word_back)
         for (const char *c = quoted; *c; c++)
             cr_assert(ge(int, (unsigned char)*c, 0x20), "%s harms a terminal", quoted);
         free(command);
+        free(quoted);
+    }
+}
+
+Test(args, what_a_terminal_does_not_show_is_escaped)
+{
+    static const char *const rows[][2] = {
+        {"\xc3\xa9 \xe2\x82\xac", "'\xc3\xa9 \xe2\x82\xac'"},
+        {"a\xff", "$'a\\377'"},
+        {"\xc2\x9b\x31m", "$'\\302\\2331m'"},   /* a control sequence in one character */
+        {"\xc0\xaf", "$'\\300\\257'"},          /* / in a longer form */
+        {"\xed\xa0\x80", "$'\\355\\240\\200'"}, /* a surrogate */
+        {"\xe2\x82", "$'\\342\\202'"},
+    };
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *quoted = shell_quote(rows[i][0]);
+
+        cr_assert(eq(str, quoted, (char *)rows[i][1]));
         free(quoted);
     }
 }

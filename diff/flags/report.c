@@ -7,24 +7,7 @@
 #include <string.h>
 #include <cjson/cJSON.h>
 #include "diff/json_out.h"
-
-/* 'as is', or $'with escapes' where a byte would harm a terminal. */
-static void quote(const char *text, char *out, size_t size)
-{
-    bool plain = true;
-    size_t at = 0;
-
-    for (const char *c = text; *c; c++)
-        plain &= isascii(*c) && isprint((unsigned char)*c) && *c != '\'' && *c != '\\';
-    at += (size_t)snprintf(out, size, plain ? "'" : "$'");
-    for (const char *c = text; *c && at + 8 < size; c++) {
-        if (isascii(*c) && isprint((unsigned char)*c) && *c != '\'' && *c != '\\')
-            out[at++] = *c;
-        else
-            at += (size_t)snprintf(out + at, size - at, "\\x%02x", (unsigned char)*c);
-    }
-    snprintf(out + at, size - at, "'");
-}
+#include "diff/shell.h"
 
 /* JSON is UTF-8: bytes that are not ASCII text are escaped as \xNN, and backslashes doubled. */
 static char *escape(const char *text)
@@ -70,13 +53,14 @@ static void text_kinds(FILE *out, const struct campaign *campaign)
 
 static void text_finding(FILE *out, const struct flags_finding *finding, unsigned number)
 {
-    char quoted[FLAGS_TEXT_MAX * 4 + 8], what[sizeof(finding->what) * 4 + 8];
+    char *quoted = shell_quote(finding->minimal), *what = shell_quote(finding->what);
 
-    quote(finding->minimal, quoted, sizeof(quoted));
-    quote(finding->what, what, sizeof(what));
-    fprintf(out, "\n%u. %s, %u string%s: %s\n   %s\n   again: pv-diff flags --string %s\n", number,
-            flags_difference_name(finding->difference), finding->strings, finding->strings == 1 ? "" : "s",
-            quoted, what, quoted);
+    if (quoted && what)
+        fprintf(out, "\n%u. %s, %u string%s: %s\n   %s\n   again: pv-diff flags --string %s\n", number,
+                flags_difference_name(finding->difference), finding->strings,
+                finding->strings == 1 ? "" : "s", quoted, what, quoted);
+    free(quoted);
+    free(what);
 }
 
 void flags_report_text(FILE *out, const struct flags_run *run)
@@ -138,7 +122,7 @@ static void add_outcome(cJSON *parent, const char *name, const struct flags_outc
 
 static void add_finding(cJSON *array, const struct flags_finding *finding)
 {
-    char quoted[FLAGS_TEXT_MAX * 4 + 8], again[sizeof(quoted) + 40];
+    char *quoted = shell_quote(finding->minimal), *again = NULL;
     cJSON *object = cJSON_CreateObject();
 
     cJSON_AddItemToArray(array, object);
@@ -150,9 +134,11 @@ static void add_finding(cJSON *array, const struct flags_finding *finding)
     add_text(object, "what", finding->what);
     add_outcome(object, "ours", finding->ours);
     add_outcome(object, "qemu", finding->theirs);
-    quote(finding->minimal, quoted, sizeof(quoted));
-    snprintf(again, sizeof(again), "pv-diff flags --string %s", quoted);
-    cJSON_AddStringToObject(object, "reproduce", again);
+    if (quoted && asprintf(&again, "pv-diff flags --string %s", quoted) >= 0) {
+        cJSON_AddStringToObject(object, "reproduce", again);
+        free(again);
+    }
+    free(quoted);
 }
 
 static void add_counts(cJSON *root, const struct campaign *campaign)

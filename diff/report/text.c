@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "diff/utf8.h"
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
@@ -64,25 +65,14 @@ void text_format(struct text *text, const char *format, ...)
     va_end(again);
 }
 
-/* Length of the UTF-8 sequence at s that XML allows, or 0. */
-static size_t utf8_length(const unsigned char *s)
+/* Bytes of the character that s begins with, or 0 where XML 1.0 allows none like it. */
+static size_t xml_length(const char *s)
 {
     uint32_t code;
-    size_t length;
+    size_t length = utf8_decode(s, &code);
 
-    if (*s < 0x80)
-        return *s >= 0x20 || *s == '\t' || *s == '\n' || *s == '\r';
-    length = *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
-    if (*s < 0xc2 || *s > 0xf4)
-        return 0;
-    code = *s & (0xffu >> (length + 1));
-    for (size_t i = 1; i < length; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (s[i] & 0x3f);
-    }
-    if ((length == 3 && code < 0x800) || (length == 4 && (code < 0x10000 || code > 0x10ffff)) ||
-        (code >= 0xd800 && code <= 0xdfff) || code == 0xfffe || code == 0xffff)
+    if (length &&
+        (code < 0x20 ? code != '\t' && code != '\n' && code != '\r' : code == 0xfffe || code == 0xffff))
         return 0;
     return length;
 }
@@ -108,7 +98,7 @@ static const char *entity(char c)
 void text_escape(struct text *text, const char *string)
 {
     while (*string) {
-        size_t length = utf8_length((const unsigned char *)string);
+        size_t length = xml_length(string);
         const char *named = entity(*string);
 
         if (named)
