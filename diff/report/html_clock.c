@@ -258,13 +258,89 @@ static bool is_clock_rule(const struct check *check)
            strcmp(check->what, "program");
 }
 
+/* How often a finding of one word was made: holds, broken, undecided. */
+#define FINDINGS_MAX 6
+struct finding_count {
+    const char *word;
+    size_t len;
+    uint32_t count;
+};
+
+static void count_finding(const char *finding, struct finding_count counts[FINDINGS_MAX])
+{
+    size_t len = strcspn(finding, ":"), i = 0;
+
+    while (i < FINDINGS_MAX - 1 && counts[i].count &&
+           (counts[i].len != len || memcmp(counts[i].word, finding, len)))
+        i++;
+    if (!counts[i].count)
+        counts[i] = (struct finding_count){.word = finding, .len = len};
+    counts[i].count++;
+}
+
+static void add_counts(const struct finding_count counts[FINDINGS_MAX], struct text *out)
+{
+    text_add(out, "<td>");
+    for (unsigned i = 0; i < FINDINGS_MAX && counts[i].count; i++) {
+        text_add(out, i ? ", <span class=\"" : "<span class=\"");
+        text_addn(out, counts[i].word, strspn(counts[i].word, "abcdefghijklmnopqrstuvwxyz"));
+        text_add(out, "\">");
+        text_addn(out, counts[i].word, counts[i].len);
+        text_format(out, "</span> %u", counts[i].count);
+    }
+}
+
+static bool same_rule(const struct check *a, const struct check *b)
+{
+    return !strcmp(a->what, b->what) && !strcmp(a->rule, b->rule);
+}
+
+static void add_rule_name(const struct check *check, struct text *out)
+{
+    text_add(out, "<tr><td>");
+    text_escape(out, check->what);
+    text_add(out, " <span class=\"tag\">");
+    text_escape(out, check->rule);
+    text_add(out, "</span>");
+}
+
+/* One row for each rule: what most readers want to know of hundreds of them. */
+static void add_rule_counts(const struct report *report, struct text *out)
+{
+    const struct check_list *checks = &report->checks;
+
+    text_add(out, "<div class=\"card scroll\"><table><thead><tr><th>rule<th class=\"ours\">ours"
+                  "<th class=\"theirs\">reference</tr></thead><tbody>");
+    for (size_t i = 0; i < checks->count; i++) {
+        struct finding_count ours[FINDINGS_MAX] = {0}, theirs[FINDINGS_MAX] = {0};
+        size_t first = 0;
+
+        if (!is_clock_rule(&checks->checks[i]))
+            continue;
+        while (!is_clock_rule(&checks->checks[first]) ||
+               !same_rule(&checks->checks[first], &checks->checks[i]))
+            first++;
+        if (first < i)
+            continue;
+        for (size_t n = i; n < checks->count; n++)
+            if (is_clock_rule(&checks->checks[n]) && same_rule(&checks->checks[n], &checks->checks[i])) {
+                count_finding(checks->checks[n].ours, ours);
+                count_finding(checks->checks[n].theirs, theirs);
+            }
+        add_rule_name(&checks->checks[i], out);
+        add_counts(ours, out);
+        add_counts(theirs, out);
+    }
+    text_add(out, "</tbody></table></div>");
+}
+
 static void add_rules(const struct report *report, struct text *out)
 {
     const struct check *before = NULL;
 
     text_add(
         out,
-        "<details class=\"card scroll\" open><summary>the rules, machine by machine</summary><table><thead><tr><th>rule<th "
+        "<details class=\"card scroll\"><summary>each time, machine by machine</summary><table><thead><tr><th>rule<th "
         "class=\"ours\">ours<th class=\"theirs\">reference</tr></thead><tbody>");
     for (size_t i = 0; i < report->checks.count; i++) {
         const struct check *check = &report->checks.checks[i];
@@ -279,11 +355,7 @@ static void add_rules(const struct report *report, struct text *out)
             text_add(out, "</span>");
         }
         before = check;
-        text_add(out, "<tr><td>");
-        text_escape(out, check->what);
-        text_add(out, " <span class=\"tag\">");
-        text_escape(out, check->rule);
-        text_add(out, "</span>");
+        add_rule_name(check, out);
         add_finding(check->ours, out);
         add_finding(check->theirs, out);
     }
@@ -305,8 +377,10 @@ void html_clock(const struct report *report, struct text *out)
     panels = add_panels(report, out);
     if (panels > PANELS_MAX)
         text_format(out, "<p class=\"muted\">%u more panels are not drawn.</p>", panels - PANELS_MAX);
-    if (rules)
+    if (rules) {
+        add_rule_counts(report, out);
         add_rules(report, out);
-    else
+    } else {
         text_add(out, "<p class=\"card\">No scenario of this run sampled a clock.</p>");
+    }
 }
