@@ -71,6 +71,18 @@ Test(flags_compare, a_signal_is_an_abort_and_a_strange_end_is_silence)
         cr_assert(eq(int, flags_refusal_kind(ours.error.text), (int)ours.error.kind), "%s",                  \
                   ours.error.text);                                                                          \
     }
+
+/* The one name with an underscore: signs keep it, values do not (G8). */
+Test(flags_compare, parent_bus_is_there_only_under_signs)
+{
+    struct flags_outcome ours;
+
+    flags_ours(&ours, "qemu64,-parent_bus", "isapc", cpuid_supported_tcg());
+    cr_assert(eq(int, (int)ours.error.kind, CPU_READ_ONLY));
+    flags_ours(&ours, "qemu64,parent_bus=on", "isapc", cpuid_supported_tcg());
+    cr_assert(eq(int, (int)ours.error.kind, CPU_UNKNOWN_PROPERTY));
+}
+
 KIND_TEST(unknown_model, "nothing")
 KIND_TEST(empty, "")
 KIND_TEST(unknown_property, "qemu64,foo=on")

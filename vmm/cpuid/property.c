@@ -78,6 +78,7 @@ const struct property properties[] = { /* sorted by name */
     { "model",                    P_MODEL,                 PT_I64, .max = 255 },
     { "model-id",                 P_MODEL_ID,              PT_TEXT },
     { "node-id",                  P_NODE_ID,               PT_I32, .initial = -1 },
+    { "parent_bus",               P_NONE,                  PT_READ_ONLY },
     { "phys-bits",                P_PHYS_BITS,             PT_U32 },
     { "pmu",                      P_PMU,                   PT_BOOL },
     { "realized",                 P_NONE,                  PT_REALIZED },
