@@ -165,11 +165,9 @@ static int take_given(struct strings *strings, const struct options *options)
     char *rest = NULL;
 
     if (options->file) {
-        strings->file = read_file(options->file, &length);
-        if (!strings->file) {
-            fprintf(stderr, "pv-diff: cannot read %s: %s\n", options->file, strerror(errno));
+        strings->file = read_input(options->file, &length);
+        if (!strings->file)
             return EXIT_USAGE;
-        }
     }
     strings->given = calloc(options->string_count + count_lines(strings->file), sizeof(strings->given[0]));
     if (!strings->given)

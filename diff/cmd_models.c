@@ -195,6 +195,7 @@ static int status_of(int err)
     case -EINTR:
         return EXIT_INTERRUPTED;
     case -EINVAL:
+    case -EISDIR:
     case -EBUSY:
         return EXIT_USAGE;
     case -ENOMEM:

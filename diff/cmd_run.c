@@ -1,6 +1,5 @@
 /* pv-diff run: scenarios under flag sets, on our VMM and on the reference, judged and stored. */
 #include <argp.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,16 +103,6 @@ static int out_of_memory(void)
 {
     fprintf(stderr, "pv-diff: out of memory\n");
     return EXIT_OURS;
-}
-
-/* A whole file; NULL after a line on stderr. */
-static char *read_input(const char *path, size_t *length)
-{
-    char *text = read_file(path, length);
-
-    if (!text)
-        fprintf(stderr, "pv-diff: cannot read %s: %s\n", path, strerror(errno));
-    return text;
 }
 
 /* A name in a list of scenarios that neither the run nor the corpus knows is a slip of the pen. */

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -11,44 +10,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "diff/command.h"
+#include "vmm/input_file.h"
 
 #define FILE_MAX (4u << 20)
 
-static char *read_descriptor(int fd, size_t *length)
+char *read_input(const char *path, size_t *length)
 {
-    char *bytes = malloc(FILE_MAX + 1);
+    char why[INPUT_WHY];
+    char *text = input_file_read(path, FILE_MAX, length, why);
 
-    *length = 0;
-    while (bytes && *length <= FILE_MAX) {
-        ssize_t got = read(fd, bytes + *length, FILE_MAX + 1 - *length);
-
-        if (got > 0) {
-            *length += (size_t)got;
-        } else if (!got) {
-            bytes[*length] = 0; /* at most FILE_MAX */
-            return bytes;
-        } else if (errno != EINTR) {
-            break;
-        }
-    }
-    if (bytes && *length > FILE_MAX)
-        errno = EFBIG;
-    free(bytes);
-    return NULL;
-}
-
-char *read_file(const char *path, size_t *length)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC), error;
-    char *bytes;
-
-    if (fd < 0)
-        return NULL;
-    bytes = read_descriptor(fd, length);
-    error = errno;
-    close(fd);
-    errno = error;
-    return bytes;
+    if (!text)
+        fprintf(stderr, "pv-diff: cannot read %s: %s\n", path, why);
+    return text;
 }
 
 static bool is_folder(const char *path)
@@ -124,13 +97,11 @@ static int add_file(struct run *run, const char *path, const char *file)
     struct program_error error = {0};
     char name[256];
     size_t length;
-    char *text = read_file(path, &length);
+    char *text = read_input(path, &length);
     int err = 0;
 
-    if (!text) {
-        fprintf(stderr, "pv-diff: cannot read %s: %s\n", path, strerror(errno));
+    if (!text)
         return EXIT_USAGE;
-    }
     scenario_name(path, name);
     for (unsigned i = 0; i < run->scenario_count; i++)
         if (!strcmp(run->scenarios[i].name, name)) {
@@ -221,13 +192,13 @@ int corpus_add_all(struct run *run)
 
 char *corpus_known(void)
 {
-    char folder[4096], path[4400];
+    char folder[4096], path[4400], why[INPUT_WHY];
     size_t length;
     char *text = NULL;
 
     if (corpus_folder(folder, sizeof(folder))) {
         snprintf(path, sizeof(path), "%s/known-differences", folder);
-        text = read_file(path, &length);
+        text = input_file_read(path, FILE_MAX, &length, why);
     }
     return text ? text : strdup("");
 }

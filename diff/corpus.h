@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include "diff/report/run.h"
 
-/* A whole file of at most 4 MB, with a NUL after it. NULL, errno set. */
-char *read_file(const char *path, size_t *length);
+/* A whole file of at most 4 MB, with a NUL after it. NULL after a line on stderr. */
+char *read_input(const char *path, size_t *length);
 
 /* corpora/diff under the current folder, else of the tree that the program was built in. False: neither is there. */
 bool corpus_folder(char *path, size_t size);

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "diff/program/program.h"
 #include "fuzz/cmd.h"
+#include "vmm/input_file.h"
 
 enum { INPUT_MAX = 16 << 20 }; /* no program is near it; /dev/zero must not fill our memory */
 
@@ -84,42 +86,15 @@ static void list_actions(FILE *out)
     fputc('\n', out);
 }
 
-static int read_all(FILE *in, uint8_t **data, size_t *len)
+static uint8_t *read_input(const char *name, size_t *len)
 {
-    size_t room = 65536, got;
-    uint8_t *bytes = malloc(room);
+    char why[INPUT_WHY];
+    uint8_t *data = strcmp(name, "-") ? input_file_read(name, INPUT_MAX, len, why)
+                                      : input_descriptor_read(STDIN_FILENO, INPUT_MAX, len, why);
 
-    *len = 0;
-    while (bytes && (got = fread(bytes + *len, 1, room - *len, in)) > 0) {
-        uint8_t *grown;
-
-        *len += got;
-        if (*len < room)
-            continue;
-        grown = room < INPUT_MAX ? realloc(bytes, room * 2) : NULL;
-        if (!grown)
-            free(bytes);
-        bytes = grown;
-        room *= 2;
-    }
-    if (bytes && ferror(in)) {
-        free(bytes);
-        return -EIO;
-    }
-    *data = bytes;
-    return bytes ? 0 : -EFBIG;
-}
-
-static int read_input(const char *name, uint8_t **data, size_t *len)
-{
-    FILE *in = strcmp(name, "-") ? fopen(name, "rb") : stdin;
-    int err = in ? read_all(in, data, len) : -errno;
-
-    if (in && in != stdin)
-        fclose(in);
-    if (err)
-        fprintf(stderr, "pv-fuzz show: %s: %s\n", name, strerror(-err));
-    return err;
+    if (!data)
+        fprintf(stderr, "pv-fuzz show: %s: %s\n", name, why);
+    return data;
 }
 
 static int write_output(const char *name, const void *data, size_t len)
@@ -139,12 +114,12 @@ static int write_output(const char *name, const void *data, size_t len)
 static int load(const struct show *show, struct program *program)
 {
     struct program_error error;
-    uint8_t *data = NULL;
-    size_t len = 0;
-    int err = read_input(show->input, &data, &len);
+    size_t len;
+    uint8_t *data = read_input(show->input, &len);
+    int err = 0;
 
-    if (err)
-        return err;
+    if (!data)
+        return -EIO;
     if (show->raw)
         program_decode_total(program, data, len);
     else

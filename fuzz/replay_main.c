@@ -14,6 +14,7 @@
 #include "diff/shell.h"
 #include "fuzz/crash_report.h"
 #include "fuzz/target.h"
+#include "vmm/input_file.h"
 
 #define INPUT_SIZE_MAX (16u << 20)
 
@@ -84,20 +85,15 @@ static int inputs_collect(struct inputs *inputs, const char *path)
 /* The exact bytes in a block of their own, so that ASan sees a read beyond them. */
 static uint8_t *read_input(const char *path, size_t *size)
 {
-    FILE *file = fopen(path, "rb");
-    uint8_t *data = NULL, *raw = NULL, *exact = NULL;
-    char message[200];
+    uint8_t *data = NULL, *exact = NULL;
+    char message[200], why[INPUT_WHY];
     size_t raw_size;
-    struct stat st;
+    uint8_t *raw = input_file_read(path, INPUT_SIZE_MAX, &raw_size, why);
 
-    if (!file || fstat(fileno(file), &st) || st.st_size > INPUT_SIZE_MAX) {
-        fprintf(stderr, "%s: cannot be read as an input\n", path);
-        goto out;
+    if (!raw) {
+        fprintf(stderr, "%s: cannot be read as an input: %s\n", path, why);
+        return NULL;
     }
-    raw_size = (size_t)st.st_size;
-    raw = malloc(raw_size + 1);
-    if (!raw || fread(raw, 1, raw_size, file) != raw_size)
-        goto out;
     if (fuzz_input_load(raw, raw_size, &data, size, message)) {
         fprintf(stderr, "%s: %s\n", path, message);
         goto out;
@@ -108,8 +104,6 @@ static uint8_t *read_input(const char *path, size_t *size)
 out:
     free(raw);
     free(data);
-    if (file)
-        fclose(file);
     return exact;
 }
 

@@ -115,6 +115,32 @@ echo '"findings_list":[{"file":"f","replay":"pv-fuzz replay f"}]}' >>"$work/fuzz
 expect "a fuzz finding" 1 "" "${run[@]}" --fuzz "$work/fuzz" -o "$work/report"
 grep -q '"replay":	"pv-fuzz replay f"' "$work/report/report.json" || fail "the finding is not in report.json"
 
+# What is no file, or has no end, is refused at once, whoever reads it. A pipe of the shell's is read like a file.
+mkfifo "$work/fifo"
+while IFS='|' read -r status command; do
+    read -ra words <<<"$1/$command"
+    expect "$command FIFO" "$status" "it is not a regular file" "${words[@]}" "$work/fifo"
+    expect "$command FOLDER" "$status" "Is a directory" "${words[@]}" "$work"
+    expect "$command without an end" "$status" "/dev/zero" "${words[@]}" /dev/zero
+    expect "$command that is not there" "$status" "nosuch" "${words[@]}" "$work/nosuch"
+done <<'END'
+2|pv-diff run --reference qemu-tcg --scenario cpuid-sweep --matrix
+2|pv-diff run -cpu kvm64 --reference qemu-tcg --scenario cpuid-sweep --known
+2|pv-diff run -cpu kvm64 --reference qemu-tcg --scenario cpuid-sweep --fuzz
+2|pv-diff flags --file
+2|pv-fuzz show
+2|pv-vmm run -bios
+3|pv-vmm cpuid --supported
+END
+expect "a scenario from a FIFO" 2 "it is not a regular file" "${run[@]}" --scenario "$work/fifo"
+expect "answers kept in a FIFO" 2 "it is not a regular file" "$diff" models --kept "$work/fifo"
+expect "answers kept in a device" 2 "it is not a regular file" "$diff" models --kept /dev/null
+expect "a store in a FIFO" 3 "$work/fifo" "${run[@]}" --store "$work/fifo"
+expect "a fuzz input in a FIFO" 2 "it is not a regular file" "$fuzz" replay --target msr "$work/fifo"
+expect "answers kept in a folder" 2 "Is a directory" "$diff" models --kept "$work"
+expect "a pipe of the shell's" 0 "" "$fuzz" show <(cat corpora/diff/apic.pv)
+cmp -s "$work/out" corpora/diff/apic.pv || fail "it is not the program"
+
 # An older report is replaced as a whole; an interrupted run leaves it, the store, and no process.
 name="a report over an older one"
 before=$(cksum <"$work/report/report.json")

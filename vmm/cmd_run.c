@@ -12,6 +12,7 @@
 #include "vmm/board/memory_map.h"
 #include "vmm/board/msi.h"
 #include "vmm/cmd.h"
+#include "vmm/input_file.h"
 #include "vmm/pv/hyperv.h"
 #include "vmm/pv/lifecycle.h"
 
@@ -149,24 +150,18 @@ static int open_debugcon(struct run *run)
 /* The firmware file. *image is malloc'ed, NULL without -bios. */
 static int read_bios(const char *path, uint8_t **image, size_t *len)
 {
-    FILE *in;
-    int status = EXIT_DONE;
+    char why[INPUT_WHY];
 
     *image = NULL;
     *len = 0;
     if (!path)
         return fail(EXIT_USAGE, "nothing to run: give -bios FILE (-kernel is not built yet)");
-    in = fopen(path, "rb");
-    if (!in)
-        return fail(EXIT_USAGE, "cannot read %s: %s", path, strerror(errno));
-    *image = malloc(BOARD_ROM_MAX + 1);
-    *len = *image ? fread(*image, 1, BOARD_ROM_MAX + 1, in) : 0;
-    if (!*image)
-        status = fail(EXIT_OUR_FAULT, "out of memory");
-    else if (!*len || *len > BOARD_ROM_MAX || *len % GPA_PAGE_SIZE)
-        status = fail(EXIT_USAGE, "%s: a firmware image is a multiple of 4096 bytes, at most 16 MiB", path);
-    fclose(in);
-    return status;
+    *image = input_file_read(path, BOARD_ROM_MAX, len, why);
+    if (!*image && errno != EFBIG)
+        return fail(EXIT_USAGE, "cannot read %s: %s", path, why);
+    if (!*image || !*len || *len % GPA_PAGE_SIZE)
+        return fail(EXIT_USAGE, "%s: a firmware image is a multiple of 4096 bytes, at most 16 MiB", path);
+    return EXIT_DONE;
 }
 
 static int add_devices(struct run *run)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cjson/cJSON.h>
+#include "vmm/input_file.h"
 
 /* cJSON numbers are doubles: registers come as hex strings. */
 static bool read_number(const cJSON *object, const char *key, uint64_t *number)
@@ -131,24 +132,19 @@ bool supported_from_json(struct cpuid_supported *host, const char *text, size_t 
 
 static int read_record(const char *path, struct cpuid_supported *host, char why[240])
 {
-    FILE *file = fopen(path, "rb");
-    char *text = malloc(RECORD_BYTES_MAX), message[160] = "";
+    char message[160] = "", reason[INPUT_WHY];
     size_t len;
+    char *text = input_file_read(path, RECORD_BYTES_MAX, &len, reason);
     int status = EXIT_DONE;
 
-    if (!file || !text) {
-        snprintf(why, 240, "cannot read '%.120s': %s; give soft, qemu-7.2-tcg or a host record", path,
-                 strerror(errno));
+    if (!text) {
+        snprintf(why, 240, "cannot read '%.100s': %s; give soft, qemu-7.2-tcg or a host record", path,
+                 reason);
         status = EXIT_MISSING;
-    } else {
-        len = fread(text, 1, RECORD_BYTES_MAX, file);
-        if (!supported_from_json(host, text, len, message)) {
-            snprintf(why, 240, "'%.60s' is no host record: %.120s", path, message);
-            status = EXIT_USAGE;
-        }
+    } else if (!supported_from_json(host, text, len, message)) {
+        snprintf(why, 240, "'%.60s' is no host record: %.120s", path, message);
+        status = EXIT_USAGE;
     }
-    if (file)
-        fclose(file);
     free(text);
     return status;
 }

@@ -16,6 +16,7 @@
 #include "diff/machine/deadline.h"
 #include "diff/machine/job.h"
 #include "diff/machine/qemu.h"
+#include "vmm/input_file.h"
 
 #define BOOT_MS 30000u /* decision 14; usually 4 to 9 s */
 #define SEND_MS 30000u /* the agent takes a message at once unless it hangs */
@@ -342,15 +343,23 @@ static int send_file(struct box *box, FILE *file, const char *to, unsigned mode)
 
 int box_put_file(struct box *box, const char *from, const char *to, char why[240])
 {
-    FILE *file = fopen(from, "re");
+    char reason[INPUT_WHY];
+    int fd = input_file_open(from, O_RDONLY, reason), err;
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
     struct stat st;
-    int err;
 
-    if (!file || fstat(fileno(file), &st) < 0) {
+    if (fd < 0) {
         err = -errno;
-        snprintf(why, 240, "%.160s: %s", from, strerror(errno));
+        snprintf(why, 240, "%.150s: %s", from, reason);
+        return err;
+    }
+    if (!file || fstat(fd, &st) < 0) {
+        err = -errno;
         if (file)
             fclose(file);
+        else
+            close(fd);
+        snprintf(why, 240, "%.150s: %s", from, strerror(-err));
         return err;
     }
     box->pulse_ns = clock_ns(CLOCK_MONOTONIC);

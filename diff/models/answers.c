@@ -3,12 +3,14 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "diff/machine/driver.h"
+#include "vmm/input_file.h"
 
 #define SCHEMA      "paravane-models-1"
 #define FIRST_BYTES "{\"schema\":\"" SCHEMA "\""
@@ -319,18 +321,24 @@ static int read_file(struct answers *answers, off_t *end, char why[240])
 int answers_open(struct answers *answers, const char *path, enum answers_mode mode, char why[240])
 {
     char reason[240] = "";
+    const bool writes = mode != ANSWERS_READ;
     off_t end = 0;
-    int err;
+    int err, fd;
 
     memset(answers, 0, sizeof(*answers));
     answers->read_count = reads_list(answers->reads);
-    answers->file = fopen(path, mode == ANSWERS_READ ? "re" : "a+e");
-    if (!answers->file) {
+    fd = input_file_open(path, writes ? O_RDWR | O_APPEND | O_CREAT : O_RDONLY, reason);
+    if (fd < 0) {
         err = -errno;
-        snprintf(why, 240, "%.150s: %s", path, strerror(-err));
+        snprintf(why, 240, "%.150s: %.80s", path, reason);
         return err;
     }
-    if (mode != ANSWERS_READ && flock(fileno(answers->file), LOCK_EX | LOCK_NB)) {
+    answers->file = fdopen(fd, writes ? "a+" : "r");
+    if (!answers->file) {
+        close(fd);
+        return -ENOMEM;
+    }
+    if (writes && flock(fileno(answers->file), LOCK_EX | LOCK_NB)) {
         snprintf(why, 240, "%.150s: another run writes to it", path);
         answers_close(answers);
         return -EBUSY;
@@ -338,7 +346,7 @@ int answers_open(struct answers *answers, const char *path, enum answers_mode mo
     rewind(answers->file);
     err = mode == ANSWERS_FRESH && ftruncate(fileno(answers->file), 0) ? -errno
                                                                        : read_file(answers, &end, reason);
-    if (!err && mode != ANSWERS_READ && ftruncate(fileno(answers->file), end))
+    if (!err && writes && ftruncate(fileno(answers->file), end))
         err = -errno;
     if (err) {
         snprintf(why, 240, "%.120s: %.60s; --fresh begins anew", path, *reason ? reason : strerror(-err));
