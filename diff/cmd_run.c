@@ -14,6 +14,7 @@
 #include "diff/present.h"
 #include "diff/report/fuzzing.h"
 #include "diff/report/store.h"
+#include "version.h"
 
 #define LIST_MAX   64
 #define MEMORY_MIN (16ull << 20) /* the probe and its mailbox */

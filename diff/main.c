@@ -5,6 +5,7 @@
 #include <string.h>
 #include "diff/command.h"
 #include "vmm/finish_output.h"
+#include "version.h"
 
 static const struct command {
     const char *name;

@@ -10,6 +10,7 @@
 #include "fuzz/catalog.h"
 #include "fuzz/cmd.h"
 #include "fuzz/process.h"
+#include "version.h"
 
 struct options {
     const char *target;

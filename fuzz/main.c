@@ -4,6 +4,7 @@
 #include <string.h>
 #include "fuzz/cmd.h"
 #include "vmm/finish_output.h"
+#include "version.h"
 
 static const struct {
     const char *name;

@@ -604,6 +604,9 @@ Test(clock, STB_3_zero_and_within_a_second_join)
     cr_assert(eq(i64, f.vcpu->tsc_offset, offset));
     vcpu_wrmsr(f.vcpu, MSR_IA32_TSC, FAKE_KHZ * 1000ull - 1, ORIGIN_VMM);
     cr_assert(eq(i64, f.vcpu->tsc_offset, offset));
+    vcpu_wrmsr(f.vcpu, MSR_IA32_TSC, 2 * FAKE_KHZ * 1000ull - 1, ORIGIN_VMM);
+    cr_assert(ne(i64, f.vcpu->tsc_offset, offset), "a whole second above does not join");
+    offset = f.vcpu->tsc_offset;
     vcpu_wrmsr(f.vcpu, MSR_IA32_TSC, 10 * FAKE_KHZ * 1000ull, ORIGIN_VMM);
     cr_assert(ne(i64, f.vcpu->tsc_offset, offset));
     offset = f.vcpu->tsc_offset;

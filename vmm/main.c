@@ -4,6 +4,7 @@
 #include <string.h>
 #include "vmm/cmd.h"
 #include "vmm/finish_output.h"
+#include "version.h"
 
 static const struct {
     const char *name;

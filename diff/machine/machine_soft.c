@@ -1,10 +1,12 @@
 /* The soft machine: our VMM with its software vCPU runs the probe, in real time, from the flags that QEMU gets.
  * Decisions 3, 4, 11. */
+#include <cpuid.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/utsname.h>
 #include "diff/machine/child.h"
 #include "diff/machine/deadline.h"
 #include "diff/machine/driver.h"
@@ -436,6 +438,34 @@ static void take_record(struct soft_machine *sm, const struct host_record *host)
     sm->tsc_khz = s->tsc_khz ? s->tsc_khz : DEFAULT_KHZ;
 }
 
+/* The host's CPU as it calls itself, with single blanks. */
+static void cpu_brand(char brand[49])
+{
+    uint32_t regs[12] = {0};
+    size_t len = 0;
+
+    for (unsigned i = 0; i < 3; i++)
+        if (!__get_cpuid(0x80000002 + i, &regs[i * 4], &regs[i * 4 + 1], &regs[i * 4 + 2], &regs[i * 4 + 3]))
+            regs[i * 4] = 0;
+    for (const char *c = (const char *)regs; c < (const char *)(regs + 12) && *c; c++)
+        if (*c != ' ' || (len && brand[len - 1] != ' '))
+            brand[len++] = *c;
+    brand[len] = 0;
+}
+
+/* What it ran on, for the report: our machine needs nothing of it. */
+static void describe_host(struct machine_info *info, uint32_t tsc_khz)
+{
+    struct utsname host;
+    char brand[49];
+
+    cpu_brand(brand);
+    if (!uname(&host))
+        snprintf(info->kernel_release, sizeof(info->kernel_release), "%s", host.release);
+    snprintf(info->detail, sizeof(info->detail), "our VMM, software vCPU, real time, TSC %u kHz%s%s", tsc_khz,
+             *brand ? ", on " : "", brand);
+}
+
 static int soft_open(struct machine *machine, uint32_t needs, const struct host_record *host, char why[240])
 {
     struct soft_machine *sm = calloc(1, sizeof(*sm));
@@ -448,8 +478,7 @@ static int soft_open(struct machine *machine, uint32_t needs, const struct host_
     if (host)
         machine->info.host = *host;
     machine->info.needs = UINT32_MAX;
-    snprintf(machine->info.detail, sizeof(machine->info.detail),
-             "our VMM, software vCPU, real time, TSC %u kHz", sm->tsc_khz);
+    describe_host(&machine->info, sm->tsc_khz);
     machine->driver = sm;
     return 0;
 }
