@@ -1,0 +1,23 @@
+/* What tests of hypercalls share: machines whose guest runs 64-bit code in ring 0, and ENOSYS in RAX. */
+#ifndef TESTS_HYPERCALL_FIXTURE_H
+#define TESTS_HYPERCALL_FIXTURE_H
+
+#include "tests/fake_vm.h"
+#include "vmm/pv/hypercall.h"
+
+#define ENOSYS_64 0xfffffffffffffc18ull
+#define ENOSYS_32 0x00000000fffffc18ull
+
+static inline void start(struct fake_vm *f)
+{
+    fake_vm_init(f);
+    cpu_mode(f->vcpu, true, true, 0);
+}
+
+static inline void start_smp(struct fake_vm *f, uint16_t vcpus)
+{
+    fake_vm_init_smp(f, vcpus);
+    cpu_mode(f->vcpu, true, true, 0);
+}
+
+#endif
