@@ -40,6 +40,7 @@ int main(int argc, char **argv)
     char name[40];
 
     atexit(finish_output);
+    setenv("ARGP_HELP_FMT", "rmargin=100", 0); /* an example is one line */
     argp_err_exit_status = EXIT_USAGE;
     if (argc < 2) {
         print_help(stderr);

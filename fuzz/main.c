@@ -32,6 +32,7 @@ static void usage(FILE *out)
 int main(int argc, char **argv)
 {
     atexit(finish_output);
+    setenv("ARGP_HELP_FMT", "rmargin=100", 0); /* an example is one line */
     if (argc < 2) {
         usage(stderr);
         return STATUS_USAGE;

@@ -158,6 +158,19 @@ FOREIGN_ROW(HC_13_cpl_is_checked_before_the_quirk, HC_VMMCALL, HC_VMCALL, true, 
 FOREIGN_ROW(HC_10_vmmcall_in_compatibility_mode, HC_VMCALL, HC_VMMCALL, true, false, 0, true, HC_REWRITE,
             TRAP_NONE)
 
+Test(hypercall, HC_12_foreign_vmmcall_in_virtual_8086_mode_is_ud)
+{
+    FAKE_VM(f);
+    struct trap trap;
+    start(&f);
+    cpu_mode(f.vcpu, false, false, 3);
+    f.vcpu->vm->config.native = HC_VMCALL;
+    cr_assert(eq(int, intercept_hypercall(f.vcpu, HC_VMMCALL, &trap), HC_REWRITE));
+    f.vcpu->regs.rflags |= RFLAGS_VM;
+    cr_assert(eq(int, intercept_hypercall(f.vcpu, HC_VMMCALL, &trap), HC_TRAP));
+    cr_assert(eq(u8, trap.vector, TRAP_UD));
+}
+
 Test(hypercall, HC_12_foreign_vmmcall_in_real_mode_is_ud)
 {
     FAKE_VM(f);

@@ -173,6 +173,22 @@ Test(hypercall, IPI_4_an_x2apic_is_in_the_table_by_all_32_bits)
     cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0x23, 0x400), 0));
 }
 
+/* Past the last of all ids a window does not begin anew at 0. */
+Test(hypercall, IPI_4_a_window_at_the_last_ids_ends_there)
+{
+    static const uint32_t ids[] = {0, 0xfffffff8};
+    struct vm_config config = fake_config;
+    FAKE_VM(f);
+    config.vcpus = 2;
+    config.apic_ids = ids;
+    fake_vm_create(&f, &config, true);
+    cpu_mode(f.vcpu, true, true, 0);
+    f.vcpu->apic.svr |= APIC_SPIV_APIC_ENABLED;
+    lapic_set_base(&f.vm.vcpus[1], f.vm.vcpus[1].apic.base_msr | APICBASE_EXTD);
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0, 0x400), 1));
+    cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 0x101, 0, 0xfffffff8, 0x400), 1));
+}
+
 Test(hypercall, IPI_11_duplicate_ids_by_version)
 {
     FAKE_VM(f);
