@@ -288,9 +288,11 @@ void invariants_begin(struct invariants *inv, struct vm *vm, const uint64_t base
 
 void invariants_before(struct invariants *inv, const struct action *action)
 {
+    const struct vcpu *vcpu = inv->vm->vcpus;
+
     inv->old_before = inv->vm->clock.old_in_use;
-    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++)
-        invariants_read_values(&inv->vm->vcpus[i], inv->vcpus[i].values);
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++, vcpu++)
+        invariants_read_values(vcpu, inv->vcpus[i].values);
     invariants_events_before(inv, action);
 }
 
@@ -324,19 +326,19 @@ static bool check_guest_action(struct invariants *inv, const struct vcpu *vcpu, 
 bool invariants_after(struct invariants *inv, const struct action *action, const struct outcome *outcome,
                       struct violation *violation)
 {
-    const struct op_info *info = op_info(action->op);
-    struct vm *vm = inv->vm;
+    const struct vcpu *vcpu = inv->vm->vcpus;
+    bool host = op_info(action->op)->host;
 
-    if (invariants_has_vcpu(inv, action) &&
-        (outcome->status == OUTCOME_OK || outcome->status == OUTCOME_FAULT) &&
-        !check_guest_action(inv, &vm->vcpus[action->vcpu], action, outcome, violation))
+    inv->acting = invariants_has_vcpu(inv, action) ? &vcpu[action->vcpu] : NULL;
+    if (inv->acting && (outcome->status == OUTCOME_OK || outcome->status == OUTCOME_FAULT) &&
+        !check_guest_action(inv, inv->acting, action, outcome, violation))
         return false;
     if (!check_restored(action, outcome, violation))
         return false;
-    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
-        if (vm->vcpus[i].mp_state == MP_WAIT_SIPI && !check_waiting(&vm->vcpus[i], violation))
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++, vcpu++) {
+        if (vcpu->mp_state == MP_WAIT_SIPI && !check_waiting(vcpu, violation))
             return false;
-        if (info->host && !check_pv_word(&vm->vcpus[i], violation))
+        if (host && !check_pv_word(vcpu, violation))
             return false;
     }
     invariants_clock_begin(inv, action, outcome);

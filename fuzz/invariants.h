@@ -37,10 +37,11 @@ struct vcpu_seen {
     uint64_t values[PV_VALUES]; /* of its MSRs */
     uint64_t clock_gpa_before;
     bool init_pending; /* clears what it clears before the action, and a SIPI behind it hides that it did */
-    uint32_t isr[8];   /* holds while in_service */
     bool in_service;   /* some interrupt was */
     bool offered;      /* a PV EOI */
-    unsigned offers, withdrawals; /* stores of 1 and of 0 to its byte */
+    bool concerned;    /* by what ends interrupts: one of these two, or the host stored to its byte */
+    int offers;        /* stores of 1 to that byte less stores of 0 */
+    uint32_t isr[8];   /* holds while in_service */
     bool token_known;
     uint32_t token; /* of the async page fault area */
     uint64_t token_gpa;
@@ -49,6 +50,7 @@ struct vcpu_seen {
 
 struct invariants {
     struct vm *vm;
+    const struct vcpu *acting; /* that has done the action; NULL: the host, or none of this VM */
     unsigned vcpu_count; /* of vm, those beyond PROGRAM_VCPUS_MAX not counted: no program reaches them */
     uint64_t bases[BASE_COUNT]; /* of symbolic addresses, as the machine resolves them */
     uint64_t trace_seen;

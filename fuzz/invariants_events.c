@@ -109,11 +109,12 @@ static bool is_send_ipi(const struct invariants *inv, const struct action *actio
 static bool check_ipi(const struct invariants *inv, const struct action *action,
                       const struct outcome *outcome, struct violation *violation)
 {
-    const struct vcpu *vcpu = &inv->vm->vcpus[action->vcpu];
-    int64_t answer = action->mode == MODE_64 ? (int64_t)outcome->regs[0] : (int32_t)outcome->regs[0];
+    int64_t answer;
 
-    if (!inv->ipi_known || outcome->status != OUTCOME_OK || !vcpu_has_feature(vcpu, 11) ||
-        answer == inv->ipi_answer)
+    if (!inv->ipi_known || outcome->status != OUTCOME_OK || !vcpu_has_feature(inv->acting, 11))
+        return true;
+    answer = action->mode == MODE_64 ? (int64_t)outcome->regs[0] : (int32_t)outcome->regs[0];
+    if (answer == inv->ipi_answer)
         return true;
     return violate(violation, "INV-9", "SEND_IPI gave %" PRId64 ", but it reaches %" PRId64, answer,
                    inv->ipi_answer);
@@ -121,14 +122,14 @@ static bool check_ipi(const struct invariants *inv, const struct action *action,
 
 /* What each local APIC has in service, and the token word of each async page fault area, before the action. */
 
-static uint64_t token_gpa(const struct invariants *inv, const struct action *action, unsigned vcpu)
+static uint64_t token_gpa(uint64_t en)
 {
-    uint64_t en = inv->vcpus[vcpu].values[PV_APF];
-
-    if (action->op == OP_WRMSR && action->vcpu == vcpu &&
-        (uint32_t)invariants_operand(inv, &action->args[0]) == 0x4b564d02)
-        en = invariants_operand(inv, &action->args[1]);
     return (en & 9) == 9 ? (en & ~63ull) + 4 : GPA_NOWHERE;
+}
+
+static bool enables_async_pf(const struct invariants *inv, const struct action *action)
+{
+    return action->op == OP_WRMSR && (uint32_t)invariants_operand(inv, &action->args[0]) == 0x4b564d02;
 }
 
 /* Actions by which a guest may have changed its token word itself, or the host its memory as a whole. */
@@ -162,36 +163,42 @@ static bool may_write_memory(const struct invariants *inv, const struct action *
 
 static bool has_in_service(const struct lapic *apic)
 {
-    const uint32_t *isr = apic->isr;
+    struct {
+        uint64_t a, b, c, d;
+    } isr; /* half as many accesses as words, and in registers, where the sanitizers would not let an array be */
 
-    return isr[0] | isr[1] | isr[2] | isr[3] | isr[4] | isr[5] | isr[6] | isr[7];
+    memcpy(&isr, apic->isr, sizeof(isr));
+    return isr.a | isr.b | isr.c | isr.d;
 }
 
-static void note_token(struct invariants *inv, const struct action *action, unsigned vcpu)
+static bool know_token(struct invariants *inv, const struct action *action, struct vcpu_seen *seen)
 {
-    struct vcpu_seen *seen = &inv->vcpus[vcpu];
     struct memory *mem = &inv->vm->memory;
 
-    seen->token_gpa = token_gpa(inv, action, vcpu);
-    seen->token_known = seen->token_gpa != GPA_NOWHERE && !may_write_memory(inv, action) &&
-                        !memory_absent(mem, seen->token_gpa) &&
-                        gpa_read(mem, seen->token_gpa, &seen->token, sizeof(seen->token));
+    return !may_write_memory(inv, action) && !memory_absent(mem, seen->token_gpa) &&
+           gpa_read(mem, seen->token_gpa, &seen->token, sizeof(seen->token));
 }
 
 void invariants_events_before(struct invariants *inv, const struct action *action)
 {
+    bool enables = enables_async_pf(inv, action);
+    const struct vcpu *vcpu = inv->vm->vcpus;
+
     inv->ipi_known = is_send_ipi(inv, action) && expected_answer(inv, action, &inv->ipi_answer);
-    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
-        const struct vcpu *vcpu = &inv->vm->vcpus[i];
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++, vcpu++) {
         struct vcpu_seen *seen = &inv->vcpus[i];
+        bool in_service = has_in_service(&vcpu->apic), offered = vcpu->eoi.pending;
 
         seen->init_pending = vcpu->apic.init_pending;
-        seen->in_service = has_in_service(&vcpu->apic);
-        if (seen->in_service)
+        seen->in_service = in_service;
+        if (in_service)
             memcpy(seen->isr, vcpu->apic.isr, sizeof(seen->isr));
-        seen->offered = vcpu->eoi.pending;
-        seen->offers = seen->withdrawals = 0;
-        note_token(inv, action, i);
+        seen->offered = offered;
+        seen->concerned = in_service || offered;
+        seen->offers = 0;
+        seen->token_gpa = token_gpa(enables && action->vcpu == i ? invariants_operand(inv, &action->args[1])
+                                                                 : seen->values[PV_APF]);
+        seen->token_known = seen->token_gpa != GPA_NOWHERE && know_token(inv, action, seen);
     }
 }
 
@@ -210,7 +217,9 @@ bool invariants_events_store(struct invariants *inv, const struct trace_entry *e
 {
     if (entry->kind == AREA_PV_EOI) {
         struct vcpu_seen *seen = &inv->vcpus[entry->vcpu_id];
-        *(entry->bytes[0] & 1 ? &seen->offers : &seen->withdrawals) += 1;
+
+        seen->offers += entry->bytes[0] & 1 ? 1 : -1;
+        seen->concerned = true;
     }
     for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
         struct vcpu_seen *seen = &inv->vcpus[i];
@@ -270,7 +279,7 @@ static bool check_in_service(const struct invariants *inv, unsigned i, int ended
 {
     const struct vcpu *vcpu = &inv->vm->vcpus[i];
     const struct vcpu_seen *seen = &inv->vcpus[i];
-    int consumed = (int)seen->offered + (int)seen->offers - (int)seen->withdrawals - (int)vcpu->eoi.pending;
+    int consumed = (int)seen->offered + seen->offers - (int)vcpu->eoi.pending;
     int lost = interrupts_lost(seen, &vcpu->apic);
 
     if (consumed < 0)
@@ -289,12 +298,6 @@ static bool check_offer(const struct vcpu *vcpu, struct violation *violation)
            violate(violation, "EOI-18", "vcpu %u: an offer without an interrupt in service", vcpu->id);
 }
 
-/* Where no interrupt was in service and nothing was offered, neither can have gone wrong. */
-static bool concerned(const struct vcpu_seen *seen, const struct vcpu *vcpu)
-{
-    return seen->in_service || seen->offered || seen->offers || seen->withdrawals || vcpu->eoi.pending;
-}
-
 /* INIT ends everything that was in service; the boot CPU's shows by its spurious vector register only. */
 static bool services_nothing(const struct invariants *inv, unsigned i)
 {
@@ -304,19 +307,20 @@ static bool services_nothing(const struct invariants *inv, unsigned i)
 bool invariants_events(struct invariants *inv, const struct action *action, const struct outcome *outcome,
                        struct violation *violation)
 {
-    int ended = explicit_eois(inv, action);
+    const struct vcpu *vcpu = inv->vm->vcpus;
+    int ended;
 
-    if (action->op == OP_ON_INTERRUPT && invariants_has_vcpu(inv, action))
+    if (action->op == OP_ON_INTERRUPT && inv->acting)
         inv->vcpus[action->vcpu].handler_ends = invariants_operand(inv, &action->args[1]) & ON_INTERRUPT_EOI;
-    if (invariants_has_vcpu(inv, action) && !check_ipi(inv, action, outcome, violation))
+    if (inv->acting && !check_ipi(inv, action, outcome, violation))
         return false;
-    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
-        const struct vcpu *vcpu = &inv->vm->vcpus[i];
-
-        if (!concerned(&inv->vcpus[i], vcpu) || services_nothing(inv, i))
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++, vcpu++) {
+        /* Where no interrupt was in service and nothing was offered, neither can have gone wrong. */
+        if (!(inv->vcpus[i].concerned || vcpu->eoi.pending) || services_nothing(inv, i))
             continue;
         if (!check_offer(vcpu, violation))
             return false;
+        ended = explicit_eois(inv, action);
         if (ended >= 0 && !inv->trace_gap && !inv->vcpus[i].handler_ends &&
             vcpu->areas[AREA_PV_EOI].state != AREA_BAD && outcome->status != OUTCOME_TIMEOUT &&
             !check_in_service(inv, i, i == action->vcpu ? ended : 0, violation))

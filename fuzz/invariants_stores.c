@@ -204,9 +204,11 @@ static bool check_store(struct invariants *inv, const struct action *action, con
 /* CLK-4 as Linux 6.12 has it: a page-crossing address is refused and an active clock keeps the old one. */
 static void follow_clock_address(struct invariants *inv)
 {
-    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++) {
+    const struct vcpu *vcpu = inv->vm->vcpus;
+
+    for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++, vcpu++) {
         struct vcpu_seen *seen = &inv->vcpus[i];
-        uint64_t msr = inv->vm->vcpus[i].clock.msr;
+        uint64_t msr = vcpu->clock.msr;
 
         seen->clock_gpa_before = seen->clock_gpa;
         if (!(msr & 1))

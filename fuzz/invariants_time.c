@@ -45,7 +45,7 @@ void invariants_clock_begin(struct invariants *inv, const struct action *action,
 {
     uint32_t index;
 
-    if (action->op != OP_WRMSR || outcome->status != OUTCOME_OK || !invariants_has_vcpu(inv, action))
+    if (action->op != OP_WRMSR || outcome->status != OUTCOME_OK || !inv->acting)
         return;
     index = (uint32_t)invariants_operand(inv, &action->args[0]);
     if (index == 0x12 || index == 0x4b564d01) /* until the host has written the record at its new place */
@@ -80,7 +80,7 @@ bool invariants_time(struct invariants *inv, const struct action *action, const 
     default:
         break;
     }
-    if (!invariants_has_vcpu(inv, action))
+    if (!inv->acting)
         return true;
     seen = &inv->vcpus[action->vcpu];
     if (writes_tsc(inv, action, outcome)) { /* CLK-15: time may jump, also for a record written just before */
@@ -90,11 +90,11 @@ bool invariants_time(struct invariants *inv, const struct action *action, const 
     /* Only a vCPU that has just been entered has its record up to date. */
     if (outcome->status != OUTCOME_OK && outcome->status != OUTCOME_FAULT)
         return true;
-    if (!(inv->vm->vcpus[action->vcpu].clock.msr & 1))
+    if (!(inv->acting->clock.msr & 1))
         seen->reader.known = false;
     if (!seen->reader.known)
         return true;
-    now = read_clock(seen, vcpu_tsc(&inv->vm->vcpus[action->vcpu]));
+    now = read_clock(seen, vcpu_tsc(inv->acting));
     if (seen->time_known && (int64_t)(now - seen->last_ns) < -ROUNDING_NS)
         return violate(violation, "INV-5", "kvmclock of vcpu %u went back from %" PRIu64 " to %" PRIu64 " ns",
                        action->vcpu, seen->last_ns, now);

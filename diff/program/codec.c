@@ -36,12 +36,15 @@ struct reader {
     const uint8_t *at, *end;
 };
 
-static inline uint8_t take_u8(struct reader *r)
+/* What reads from a body is inlined, so that its reader stays in registers. */
+#define INLINED __attribute__((always_inline)) static inline
+
+INLINED uint8_t take_u8(struct reader *r)
 {
     return r->at < r->end ? *r->at++ : 0;
 }
 
-static inline uint64_t take_le(struct reader *r, unsigned bytes)
+INLINED uint64_t take_le(struct reader *r, unsigned bytes)
 {
     uint64_t value = 0;
 
@@ -55,7 +58,7 @@ static inline uint64_t take_le(struct reader *r, unsigned bytes)
     return value;
 }
 
-static inline uint64_t take_sign_extended(struct reader *r, unsigned bytes)
+INLINED uint64_t take_sign_extended(struct reader *r, unsigned bytes)
 {
     unsigned shift = 64 - 8 * bytes;
 
@@ -81,11 +84,9 @@ static inline uint64_t reduce(const struct op_info *op, enum operand_kind kind, 
     }
 }
 
-/* *arg is 0 with no base. */
-static inline void take_operand(struct reader *r, const struct op_info *op, enum operand_kind kind,
-                                struct operand *arg)
+INLINED struct operand take_operand(struct reader *r, const struct op_info *op, enum operand_kind kind)
 {
-    uint8_t lead = take_u8(r);
+    uint8_t lead = take_u8(r), base = BASE_NONE;
     uint64_t value;
 
     if (lead & SHORT) {
@@ -96,25 +97,19 @@ static inline void take_operand(struct reader *r, const struct op_info *op, enum
         if (symbols)
             value = symbols->rows[row < symbols->count ? row : row % symbols->count].value;
     } else {
-        unsigned base = lead >> BASE_SHIFT & BASE_MASK;
+        unsigned counts_from = lead >> BASE_SHIFT & BASE_MASK;
 
-        if (base < BASE_COUNT && operand_takes_base(kind))
-            arg->base = base;
+        if (counts_from < BASE_COUNT && operand_takes_base(kind))
+            base = counts_from;
         value = take_sign_extended(r, lead & LENGTH_8 ? 8 : lead & LENGTH_MASK);
     }
-    arg->value = reduce(op, kind, value);
+    return (struct operand){base, reduce(op, kind, value)};
 }
 
-static bool take_note(struct reader *r, struct program *program)
+INLINED bool take_note(struct reader *r, struct program *program)
 {
-    struct operand length = {.base = BASE_NONE};
-    size_t left, len;
-    const char *line;
-
-    take_operand(r, op_info(OP_NOTE), ARG_U64, &length);
-    left = r->end - r->at;
-    len = length.value;
-    line = (const char *)r->at;
+    size_t len = take_operand(r, op_info(OP_NOTE), ARG_U64).value, left = r->end - r->at;
+    const char *line = (const char *)r->at;
 
     if (len > left)
         len = left;
@@ -122,11 +117,12 @@ static bool take_note(struct reader *r, struct program *program)
     return program_add_note(program, line, len);
 }
 
-static inline bool take_action(struct reader *r, struct program *program)
+INLINED bool take_action(struct reader *r, struct program *program)
 {
     uint8_t opcode = take_u8(r);
     const struct op_info *op;
     struct action *action;
+    unsigned args;
 
     if (opcode == OP_NOTE)
         return take_note(r, program);
@@ -147,14 +143,11 @@ static inline bool take_action(struct reader *r, struct program *program)
         action->mode = mode < MODE_COUNT ? mode : MODE_64;
         action->vcpu = vcpu < vcpus ? vcpu : vcpu % vcpus;
     }
-    for (unsigned i = 0; i < PROGRAM_ARGS; i++) {
-        struct operand *arg = &action->args[i];
-
-        arg->base = BASE_NONE;
-        arg->value = 0;
-        if (i < op->args)
-            take_operand(r, op, op->kinds[i], arg);
-    }
+    args = op->args;
+    for (unsigned i = 0; i < args; i++)
+        action->args[i] = take_operand(r, op, op->kinds[i]);
+    for (unsigned i = args; i < PROGRAM_ARGS; i++)
+        action->args[i] = (struct operand){BASE_NONE, 0};
     return true;
 }
 

@@ -240,6 +240,7 @@ static void end_interrupt(struct direct_machine *m, struct vcpu *vcpu)
 /* The probe's handler logs and returns; EOI is an action of the program. The first vector, or 0. */
 uint8_t direct_take_interrupts(struct direct_machine *m, struct vcpu *vcpu)
 {
+    const struct direct_vcpu *shell = &m->vcpus[vcpu->id];
     uint8_t first = 0;
 
     if (vcpu->apic.nmi_pending) {
@@ -247,7 +248,7 @@ uint8_t direct_take_interrupts(struct direct_machine *m, struct vcpu *vcpu)
         first = TRAP_NMI;
         log_event(m, vcpu, TRAP_NMI);
     }
-    while (m->vcpus[vcpu->id].interrupts) {
+    while (shell->interrupts) {
         int vector = vcpu_take_interrupt(vcpu);
 
         if (vector < 0)
@@ -291,8 +292,11 @@ static void resolve_operands(struct step *step)
     const struct direct_machine *m = step->m;
     unsigned args = op_info(action->op)->args;
 
-    for (unsigned i = 0; i < args; i++)
-        step->args[i] = m->bases[action->args[i].base] + action->args[i].value;
+    for (unsigned i = 0; i < args; i++) {
+        const struct operand *arg = &action->args[i];
+
+        step->args[i] = m->bases[arg->base] + arg->value;
+    }
 }
 
 /* The access that met a missing page is made again, from the beginning of its action. */
@@ -301,7 +305,7 @@ static void act_again(struct direct_machine *m, struct vcpu *vcpu)
     struct direct_vcpu *shell = &m->vcpus[vcpu->id];
     const struct action action = shell->waiting;
     struct outcome outcome = {.status = OUTCOME_NONE};
-    struct step step = {.m = m, .vcpu = vcpu, .action = &action, .outcome = &outcome};
+    struct step step = {.m = m, .vcpu = vcpu, .shell = shell, .action = &action, .outcome = &outcome};
     uint32_t index = shell->asleep_action;
 
     shell->waits = false;
@@ -323,13 +327,14 @@ static void settle_vcpu(struct direct_machine *m, struct vcpu *vcpu)
     bool init = vcpu->apic.init_pending, waited = vcpu->mp_state == MP_WAIT_SIPI;
     bool halted = sleeps(vcpu) && !init;
     bool runs = vcpu_enter(vcpu);
-    uint8_t vector;
+    uint8_t vector = 0;
 
     if (init || (waited && runs))
         note_restart(shell, vcpu);
     if (!runs || shell->lost)
         return;
-    vector = direct_take_interrupts(m, vcpu);
+    if (shell->interrupts || vcpu->apic.nmi_pending)
+        vector = direct_take_interrupts(m, vcpu);
     if (halted)
         wake_from_halt(m, vcpu, vector);
     else if (shell->waits)
@@ -339,27 +344,24 @@ static void settle_vcpu(struct direct_machine *m, struct vcpu *vcpu)
 }
 
 /* Only the vCPU that acted can have changed what it accepts; others are told by a request. */
-static void settle_each(struct direct_machine *m, unsigned acting)
+static void settle(struct direct_machine *m, const struct vcpu *acting)
 {
-    for (unsigned i = 0, vcpus = m->config.vcpus; i < vcpus; i++) {
-        struct vcpu *vcpu = &m->vm.vcpus[i];
+    struct vcpu *const vcpus = m->vm.vcpus, *const end = vcpus + m->config.vcpus;
 
-        if ((vcpu->requests || i == acting) && !vcpu_descheduled(vcpu))
+    for (struct vcpu *vcpu = vcpus; vcpu < end; vcpu++)
+        if ((vcpu->requests || vcpu == acting) && !vcpu_descheduled(vcpu))
             settle_vcpu(m, vcpu);
-    }
-}
-
-static void settle(struct direct_machine *m, unsigned acting)
-{
-    settle_each(m, acting);
-    settle_each(m, PROGRAM_VCPUS_MAX); /* a later one may have left work to an earlier one (STB-4) */
+    /* A later one may have left work to an earlier one (STB-4). */
+    for (struct vcpu *vcpu = vcpus; vcpu < end; vcpu++)
+        if (vcpu->requests && !vcpu_descheduled(vcpu))
+            settle_vcpu(m, vcpu);
 }
 
 /* Guest actions. */
 
 static void fall_asleep(struct step *step)
 {
-    step->m->vcpus[step->action->vcpu].asleep_action = step->m->index;
+    step->shell->asleep_action = step->m->index;
     step->outcome->status = OUTCOME_TIMEOUT; /* unless settle() finds a reason to wake */
 }
 
@@ -371,11 +373,9 @@ void direct_halt(struct step *step)
 
 void direct_wait(struct step *step)
 {
-    struct direct_vcpu *shell = &step->m->vcpus[step->action->vcpu];
-
     fall_asleep(step);
-    shell->waits = true;
-    shell->waiting = *step->action;
+    step->shell->waits = true;
+    step->shell->waiting = *step->action;
 }
 
 /* After these the probe leaves to the host on every vCPU (smp_settle), and on another than the first after all. */
@@ -404,14 +404,19 @@ static void leave_to_host(struct direct_machine *m, const struct action *action)
             vcpu_exit(&m->vm.vcpus[action->vcpu]);
         return;
     }
-    for (unsigned i = 0, vcpus = m->config.vcpus; i < vcpus; i++)
-        vcpu_exit(&m->vm.vcpus[i]);
+    for (struct vcpu *vcpu = m->vm.vcpus, *end = vcpu + m->config.vcpus; vcpu < end; vcpu++)
+        vcpu_exit(vcpu);
 }
 
 /* One that waits for a page counts even while something else wakes it now and then: it cannot go on (APF-17). */
+static inline bool is_held(const struct vcpu *vcpu, const struct direct_vcpu *shell)
+{
+    return vcpu->hold || shell->waits;
+}
+
 static bool is_stuck(const struct vcpu *vcpu, const struct direct_vcpu *shell)
 {
-    return vcpu->mp_state == MP_HALTED || vcpu->hold || shell->waits;
+    return vcpu->mp_state == MP_HALTED || is_held(vcpu, shell);
 }
 
 /* vCPU 0 runs the program: but for a timer that is due soon, nobody is left to wake it. */
@@ -423,13 +428,13 @@ static void get_over_stuck(struct direct_machine *m)
 
     while (is_stuck(vcpu, shell) && (next = lapic_next_deadline_ns(&m->vm)) <= deadline) {
         direct_advance_to(m, next > m->now_ns ? next : m->now_ns + 1);
-        settle(m, 0);
+        settle(m, vcpu);
     }
     if (!is_stuck(vcpu, shell))
         return;
     m->hangs++;
     direct_reset(m);
-    settle(m, 0); /* no vCPU runs on with work left to do (GEN-10) */
+    settle(m, vcpu); /* no vCPU runs on with work left to do (GEN-10) */
 }
 
 static void step_clock(const struct step *step)
@@ -437,11 +442,12 @@ static void step_clock(const struct step *step)
     step->outcome->status = step->args[0] > DIRECT_MAPPED - 32 ? OUTCOME_UNSUPPORTED : OUTCOME_OK;
 }
 
-static bool can_act(const struct direct_machine *m, const struct vcpu *vcpu)
+static bool can_act(const struct step *step)
 {
-    const struct direct_vcpu *shell = &m->vcpus[vcpu->id];
+    const struct vcpu *vcpu = step->vcpu;
 
-    return !m->paused && vcpu->mp_state == MP_RUNNABLE && !is_stuck(vcpu, shell) && !shell->lost;
+    return !step->m->paused && vcpu->mp_state == MP_RUNNABLE && !is_held(vcpu, step->shell) &&
+           !step->shell->lost;
 }
 
 /* A halt or a wait for a page that ended in the step that began it. */
@@ -456,13 +462,13 @@ static void step_guest(struct step *step)
 {
     struct direct_machine *m = step->m;
     const struct action *action = step->action;
-    struct direct_vcpu *shell = &m->vcpus[action->vcpu];
+    struct direct_vcpu *shell = step->shell;
 
     if (!m->paused && vcpu_descheduled(step->vcpu)) { /* the program waits for it */
         direct_advance_to(m, shell->on_cpu_ns);
-        settle(m, action->vcpu);
+        settle(m, step->vcpu);
     }
-    if (!can_act(m, step->vcpu)) {
+    if (!can_act(step)) {
         step->outcome->status = OUTCOME_TIMEOUT;
         return;
     }
@@ -473,7 +479,7 @@ static void step_guest(struct step *step)
         step_clock(step);
     else
         direct_act(step);
-    settle(m, action->vcpu);
+    settle(m, step->vcpu);
     if (action->vcpu == 0 && is_stuck(step->vcpu, shell))
         get_over_stuck(m);
     take_own_wake(m, step->outcome);
@@ -493,13 +499,14 @@ void direct_machine_step(struct direct_machine *m, const struct action *action, 
         return;
     if (op_info(action->op)->host) {
         direct_host_action(m, action, outcome);
-        settle(m, 0);
+        settle(m, &m->vm.vcpus[0]);
         leave_to_host(m, action);
     } else if (action->vcpu >= m->config.vcpus) {
         outcome->status = OUTCOME_UNSUPPORTED;
     } else {
         step.m = m;
         step.vcpu = &m->vm.vcpus[action->vcpu];
+        step.shell = &m->vcpus[action->vcpu];
         step.action = action;
         step.outcome = outcome;
         step_guest(&step);

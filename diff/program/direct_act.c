@@ -37,7 +37,6 @@ static void enter_mode(struct step *step)
 {
     const struct action *action = step->action;
     struct cpu_regs *regs = &step->vcpu->regs;
-    bool interrupts = step->m->vcpus[action->vcpu].interrupts;
     const struct mode_state *state = &mode_states[action->mode];
 
     regs->seg[SREG_CS].access = state->cs;
@@ -47,7 +46,7 @@ static void enter_mode(struct step *step)
     regs->cr4 = CR4_PAE;
     regs->efer = (regs->efer & ~(EFER_LME | EFER_LMA)) | state->efer;
     regs->rip = PROBE_PADS + 64 * action->vcpu;
-    regs->rflags = 2 | (interrupts ? RFLAGS_IF : 0);
+    regs->rflags = 2 | (step->shell->interrupts ? RFLAGS_IF : 0);
     regs->shadow = false;
 }
 
@@ -152,7 +151,7 @@ static struct trap set_interrupts(struct step *step, bool on)
 {
     if (vcpu_cpl(step->vcpu)) /* IOPL is 0 */
         return GP0;
-    step->m->vcpus[step->action->vcpu].interrupts = on;
+    step->shell->interrupts = on;
     return NO_TRAP;
 }
 
@@ -312,7 +311,7 @@ static struct trap act_map(struct step *step)
 
 static struct trap act_on_interrupt(struct step *step)
 {
-    struct direct_vcpu *shell = &step->m->vcpus[step->action->vcpu];
+    struct direct_vcpu *shell = step->shell;
 
     if (step->args[0] > DIRECT_MAPPED - 4) {
         step->outcome->status = OUTCOME_UNSUPPORTED;
@@ -433,13 +432,12 @@ static void report_fault(struct outcome *outcome, struct trap trap)
 
 void direct_act(struct step *step)
 {
-    const struct action *action = step->action;
     struct outcome *outcome = step->outcome;
     struct trap trap;
 
     enter_mode(step);
     outcome->status = OUTCOME_OK;
-    trap = acts[action->op](step);
+    trap = acts[step->action->op](step);
     leave_mode(step);
     if (outcome->status != OUTCOME_OK)
         return;
@@ -449,6 +447,6 @@ void direct_act(struct step *step)
         report_fault(outcome, trap);
     else
         outcome->rip_delta = code_length(step);
-    if (step->m->vcpus[action->vcpu].interrupts)
+    if (step->shell->interrupts)
         outcome->flags |= OUTCOME_F_IF;
 }

@@ -12,6 +12,7 @@
 struct step {
     struct direct_machine *m;
     struct vcpu *vcpu;
+    struct direct_vcpu *shell; /* of that vCPU */
     const struct action *action;
     struct outcome *outcome;
     uint64_t args[PROGRAM_ARGS]; /* operands with their bases added */

@@ -3,6 +3,7 @@
 #include "vmm/apic/parts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void lapic_map_changed(struct vm *vm)
 {
@@ -59,8 +60,7 @@ static void rebuild_logical(struct vm *vm)
     enum apic_logical all = vm->config.version == KVM_6_1 ? APIC_LOGICAL_EACH : APIC_LOGICAL_NONE;
     bool first = true, usable = true;
 
-    for (unsigned i = 0; i < sizeof(map->logical_members) / sizeof(map->logical_members[0]); i++)
-        map->logical_members[i] = 0;
+    memset(map->logical_members, 0, sizeof(map->logical_members));
     for (unsigned i = 0; usable && i < vm->config.vcpus; i++) {
         const struct vcpu *vcpu = &vm->vcpus[i];
         enum apic_logical model = model_of(vcpu);

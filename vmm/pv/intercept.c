@@ -206,12 +206,15 @@ static bool wakes_up(struct vcpu *vcpu)
 
 bool vcpu_enter(struct vcpu *vcpu)
 {
+    bool runs;
+
     if (!may_run(vcpu) && !wakes_up(vcpu))
         return false;
     if (vcpu->requests) {
         vcpu_exit(vcpu); /* a running vCPU is told by being made to exit */
         serve(vcpu);
     }
-    vcpu->has_run |= may_run(vcpu);
-    return may_run(vcpu);
+    runs = may_run(vcpu);
+    vcpu->has_run |= runs;
+    return runs;
 }
