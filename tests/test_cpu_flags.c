@@ -171,6 +171,8 @@ Test(cpu_flags, R8_ambiguity_compares_spelled_names)
     cr_assert(eq(u32, parse("qemu64,+sse4_1,sse4.1=off").warnings.total, 0));
     cr_assert(eq(u32, parse("qemu64,+kvm-steal-time,kvm_steal_time=off").warnings.total, 2));
     cr_assert(eq(u32, parse("qemu64,+foo,foo=on").warnings.total, 2));
+    cr_assert(eq(u32, parse("qemu64,+foobar,foo=on").warnings.total, 0));
+    cr_assert(eq(u32, parse("qemu64,+foo,foobar=on").warnings.total, 0));
 }
 
 Test(cpu_flags, V1_eight_words_and_no_others)
