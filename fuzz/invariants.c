@@ -8,6 +8,10 @@
 #include "fuzz/invariants_parts.h"
 #include "vmm/pv/hyperv.h"
 
+/* From the first of these on, memory is followed (invariants_memory.h). */
+#define OPS_ABOUT_MEMORY                                                                                     \
+    (1ull << OP_MAP | 1ull << OP_SLOT_ADD | 1ull << OP_SLOT_REMOVE | 1ull << OP_SLOT_MOVE |                  \
+     1ull << OP_DIRTY_CLEAR | 1ull << OP_DIRTY_READ | 1ull << OP_PAGE_OUT | 1ull << OP_ON_INTERRUPT)
 #define UNGATED  0xff
 #define OLD_MSRS 0x11u
 #define NEW_MSRS 0x4b564d00u
@@ -73,16 +77,6 @@ static const struct hypercall_rule *hypercall_rule_find(uint64_t nr)
     return NULL;
 }
 
-static bool cpl3(const struct action *action)
-{
-    return action->mode == MODE_64_CPL3 || action->mode == MODE_COMPAT_CPL3 || action->mode == MODE_32_CPL3;
-}
-
-static bool wide(const struct action *action)
-{
-    return action->mode == MODE_64 || action->mode == MODE_64_CPL3;
-}
-
 void invariants_read_values(const struct vcpu *vcpu, uint64_t values[PV_VALUES])
 {
     values[PV_WALL] = vcpu->vm->clock.wall_msr;
@@ -94,16 +88,11 @@ void invariants_read_values(const struct vcpu *vcpu, uint64_t values[PV_VALUES])
     values[PV_APF_INT] = vcpu->apf.int_msr;
 }
 
-static bool is_gp0(const struct outcome *outcome)
-{
-    return outcome->status == OUTCOME_FAULT && outcome->vector == TRAP_GP && outcome->error == 0;
-}
-
 /* GEN-1, GEN-3, GEN-8, ENF-3: must this access fault, whatever state the machine is in? NULL: it depends. */
 static const char *must_fault(const struct vcpu *vcpu, const struct action *action,
                               const struct msr_rule *rule, uint64_t value)
 {
-    if (cpl3(action))
+    if (invariants_cpl3(action))
         return "GEN-1";
     if (!rule)
         return "GEN-8";
@@ -168,7 +157,7 @@ static bool check_msr(struct invariants *inv, const struct vcpu *vcpu, const str
     const struct msr_rule *rule = msr_rule_find(index);
     const char *fault;
 
-    if (outcome->status == OUTCOME_FAULT && !is_gp0(outcome))
+    if (outcome->status == OUTCOME_FAULT && !invariants_is_gp0(outcome))
         return violate(violation, "GEN-3", "an MSR access raised vector %u error %#x, not #GP(0)",
                        outcome->vector, outcome->error);
     if (!rule && !pv_range(index))
@@ -201,7 +190,7 @@ static bool check_hyperv(const struct action *action, const struct outcome *outc
 
     if (outcome->status == OUTCOME_FAULT)
         return true;
-    if (cpl3(action) || action->mode == MODE_16)
+    if (invariants_cpl3(action) || action->mode == MODE_16)
         return violate(violation, "HC-9", "a Hyper-V hypercall was answered in this mode");
     return (status < 32 && (statuses >> status & 1)) ||
            violate(violation, "HC-9", "a Hyper-V hypercall gave %#" PRIx64, outcome->regs[0]);
@@ -223,13 +212,13 @@ static bool check_hypercall(struct invariants *inv, const struct vcpu *vcpu, con
                            outcome->vector);
         return true; /* HC-11 to HC-13 */
     }
-    if (!wide(action)) {
+    if (!invariants_wide(action)) {
         nr = (uint32_t)nr;
         if (outcome->regs[0] >> 32)
             return violate(violation, "HC-2", "a 32-bit hypercall left rax %#" PRIx64, outcome->regs[0]);
     }
-    answer = wide(action) ? (int64_t)outcome->regs[0] : (int32_t)outcome->regs[0];
-    if (cpl3(action))
+    answer = invariants_wide(action) ? (int64_t)outcome->regs[0] : (int32_t)outcome->regs[0];
+    if (invariants_cpl3(action))
         return answer == -1 ||
                violate(violation, "HC-5", "hypercall %#" PRIx64 " above CPL 0 gave %" PRId64 ", not -1", nr,
                        answer);
@@ -245,7 +234,7 @@ static bool check_registers(const struct vcpu *vcpu, const struct action *action
                             const struct outcome *outcome, struct violation *violation)
 {
     bool hypercall = action->op == OP_VMCALL || action->op == OP_VMMCALL;
-    uint32_t allowed = hypercall && !wide(action) && hyperv_takes_hypercalls(vcpu) ? 1u << RDX : 0;
+    uint32_t allowed = hypercall && !invariants_wide(action) && hyperv_takes_hypercalls(vcpu) ? 1u << RDX : 0;
 
     if (outcome->changed & ~allowed)
         return violate(violation, hypercall ? "HC-1" : "DIF-2", "%s changed registers %#x",
@@ -282,6 +271,7 @@ void invariants_begin(struct invariants *inv, struct vm *vm, const uint64_t base
     memcpy(inv->bases, bases, sizeof(inv->bases));
     inv->trace_seen = vm->trace.total;
     inv->wall = (struct record_seen){0};
+    inv->memory_followed = false;
     for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++)
         inv->vcpus[i] = (struct vcpu_seen){.clock_gpa = GPA_NOWHERE, .clock_gpa_before = GPA_NOWHERE};
 }
@@ -294,6 +284,8 @@ void invariants_before(struct invariants *inv, const struct action *action)
     for (unsigned i = 0, vcpus = inv->vcpu_count; i < vcpus; i++, vcpu++)
         invariants_read_values(vcpu, inv->vcpus[i].values);
     invariants_events_before(inv, action);
+    if (inv->memory_followed || (OPS_ABOUT_MEMORY >> action->op & 1))
+        invariants_memory_before(inv, action);
 }
 
 /* A machine's own snapshot must be one that it takes back. */
@@ -318,6 +310,14 @@ static bool check_guest_action(struct invariants *inv, const struct vcpu *vcpu, 
     case OP_VMCALL:
     case OP_VMMCALL:
         return check_hypercall(inv, vcpu, action, outcome, violation);
+    case OP_IN8:
+    case OP_IN16:
+    case OP_IN32:
+    case OP_OUT8:
+    case OP_OUT16:
+    case OP_OUT32:
+    case OP_INVLPG:
+        return invariants_privileged(action, outcome, violation);
     default:
         return true;
     }
@@ -341,6 +341,8 @@ bool invariants_after(struct invariants *inv, const struct action *action, const
         if (host && !check_pv_word(vcpu, violation))
             return false;
     }
+    if (inv->memory_followed && !invariants_memory(inv, action, outcome, violation))
+        return false;
     invariants_clock_begin(inv, action, outcome);
     return invariants_stores(inv, action, violation) && invariants_events(inv, action, outcome, violation) &&
            invariants_time(inv, action, outcome, violation);

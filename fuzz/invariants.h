@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "diff/probe/mailbox.h"
 #include "diff/program/program.h"
+#include "fuzz/invariants_memory.h"
 #include "vmm/core/vm.h"
 
 struct violation {
@@ -55,11 +56,13 @@ struct invariants {
     uint64_t bases[BASE_COUNT]; /* of symbolic addresses, as the machine resolves them */
     uint64_t trace_seen;
     struct record_seen wall;
-    bool old_before; /* MSR 0x12 was in use before the action (STB-2) */
-    bool trace_gap;  /* more stores in one action than the trace holds */
-    bool ipi_known;  /* the action is a SEND_IPI whose answer follows */
+    bool memory_followed; /* memory holds */
+    bool old_before;      /* MSR 0x12 was in use before the action (STB-2) */
+    bool trace_gap;       /* more stores in one action than the trace holds */
+    bool ipi_known;       /* the action is a SEND_IPI whose answer follows */
     int64_t ipi_answer;
     struct vcpu_seen vcpus[PROGRAM_VCPUS_MAX];
+    struct memory_seen memory;
 };
 
 /* A machine that has just been started. It must outlive the checks and stay at its address. */

@@ -235,6 +235,19 @@ bool invariants_events_store(struct invariants *inv, const struct trace_entry *e
     return true;
 }
 
+/* Also by a page of the window, or by an address that wraps; -1: nobody knows where the page leads. */
+static int stores_to_apic(const struct invariants *inv, const struct action *action)
+{
+    uint64_t gva = invariants_operand(inv, &action->args[0]), gpa;
+
+    if (gva >> 32 == 0)
+        return gva - APIC_PAGE < 0x1000;
+    if (inv->memory_followed && !inv->memory.window_known && gva >= PROBE_WINDOW)
+        return -1;
+    invariants_translate(inv, action, gva, true, &gpa);
+    return gpa - APIC_PAGE < 0x1000;
+}
+
 /* EOIs that the action asks of its own APIC; -1: perhaps more than one. */
 static int explicit_eois(const struct invariants *inv, const struct action *action)
 {
@@ -249,7 +262,7 @@ static int explicit_eois(const struct invariants *inv, const struct action *acti
         index = (uint32_t)invariants_operand(inv, &action->args[0]);
         return index == X2APIC_EOI || index == HV_X64_MSR_EOI ? 1 : index == MSR_IA32_APICBASE ? -1 : 0;
     case OP_STORE32:
-        return invariants_operand(inv, &action->args[0]) - APIC_PAGE < 0x1000;
+        return stores_to_apic(inv, action);
     case OP_STORE8:
     case OP_STORE16:
     case OP_STORE64:
@@ -298,6 +311,21 @@ static bool check_offer(const struct vcpu *vcpu, struct violation *violation)
            violate(violation, "EOI-18", "vcpu %u: an offer without an interrupt in service", vcpu->id);
 }
 
+/* A port is an exit, and an exit takes an offer back before it is handled; the entry after it may make another. */
+static bool check_exit(const struct invariants *inv, const struct action *action,
+                       const struct outcome *outcome, struct violation *violation)
+{
+    const struct vcpu *vcpu = &inv->vm->vcpus[action->vcpu];
+    const struct vcpu_seen *seen = &inv->vcpus[action->vcpu];
+
+    if (action->op < OP_IN8 || action->op > OP_OUT32 || outcome->status != OUTCOME_OK)
+        return true;
+    return inv->trace_gap || !seen->offered || seen->offers || !vcpu->eoi.pending ||
+           vcpu->areas[AREA_PV_EOI].state != AREA_GOOD ||
+           violate(violation, "EOI-9", "vcpu %u: an offer was still there after %s", vcpu->id,
+                   op_info(action->op)->word);
+}
+
 /* INIT ends everything that was in service; the boot CPU's shows by its spurious vector register only. */
 static bool services_nothing(const struct invariants *inv, unsigned i)
 {
@@ -318,7 +346,8 @@ bool invariants_events(struct invariants *inv, const struct action *action, cons
         /* Where no interrupt was in service and nothing was offered, neither can have gone wrong. */
         if (!(inv->vcpus[i].concerned || vcpu->eoi.pending) || services_nothing(inv, i))
             continue;
-        if (!check_offer(vcpu, violation))
+        if (!check_offer(vcpu, violation) ||
+            (i == action->vcpu && !check_exit(inv, action, outcome, violation)))
             return false;
         ended = explicit_eois(inv, action);
         if (ended >= 0 && !inv->trace_gap && !inv->vcpus[i].handler_ends &&

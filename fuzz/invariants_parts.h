@@ -18,6 +18,18 @@ static inline bool invariants_has_vcpu(const struct invariants *inv, const struc
 {
     return !op_info(action->op)->host && action->vcpu < inv->vcpu_count;
 }
+static inline bool invariants_cpl3(const struct action *action)
+{
+    return action->mode == MODE_64_CPL3 || action->mode == MODE_COMPAT_CPL3 || action->mode == MODE_32_CPL3;
+}
+static inline bool invariants_wide(const struct action *action)
+{
+    return action->mode == MODE_64 || action->mode == MODE_64_CPL3;
+}
+static inline bool invariants_is_gp0(const struct outcome *outcome)
+{
+    return outcome->status == OUTCOME_FAULT && outcome->vector == TRAP_GP && outcome->error == 0;
+}
 /* An INIT that was pending before the action or came with it: of the vCPU's registers nothing follows. */
 static inline bool invariants_had_init(const struct invariants *inv, unsigned vcpu_id)
 {
@@ -35,6 +47,25 @@ bool invariants_events_store(struct invariants *inv, const struct trace_entry *e
                              struct violation *violation);
 bool invariants_events(struct invariants *inv, const struct action *action, const struct outcome *outcome,
                        struct violation *violation);
+/* invariants_slots.c: before an action about memory and all that follow it; after them, before invariants_stores(). */
+void invariants_memory_before(struct invariants *inv, const struct action *action);
+bool invariants_memory(struct invariants *inv, const struct action *action, const struct outcome *outcome,
+                       struct violation *violation);
+/* By what programs have done to slots; and the byte that is there, NULL for none. The machine is not touched. */
+bool invariants_writable(const struct invariants *inv, uint64_t gpa);
+const uint8_t *invariants_peek(const struct invariants *inv, uint64_t gpa);
+/* invariants_access.c: likewise, called by the above. stores: the host stored something meanwhile. */
+void invariants_access_before(struct invariants *inv, const struct action *action);
+bool invariants_access(struct invariants *inv, const struct action *action, const struct outcome *outcome,
+                       bool stores, struct violation *violation);
+struct trap invariants_translate(const struct invariants *inv, const struct action *action, uint64_t gva,
+                                 bool write, uint64_t *gpa);
+/* After the last store of the host in an action. */
+bool invariants_landed(const struct invariants *inv, const struct action *action,
+                       const struct trace_entry *entry, struct violation *violation);
+/* IN, OUT and INVLPG, followed or not. */
+bool invariants_privileged(const struct action *action, const struct outcome *outcome,
+                           struct violation *violation);
 /* invariants_time.c: what an accepted write to a clock or TSC register makes void; before the stores are looked at. */
 void invariants_clock_begin(struct invariants *inv, const struct action *action,
                             const struct outcome *outcome);
