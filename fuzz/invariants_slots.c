@@ -232,7 +232,7 @@ static bool check_slot_action(struct invariants *inv, const struct action *actio
     if (outcome->regs[0] != want)
         return violate(violation, "SLOT", "%s gave errno %" PRIu64 ", not %" PRIu64,
                        op_info(action->op)->word, outcome->regs[0], want);
-    return (want || change_slots(inv, action, stores, violation)) && check_areas(inv, violation);
+    return want || change_slots(inv, action, stores, violation);
 }
 
 /* The dirty log. */
@@ -400,6 +400,6 @@ bool invariants_memory(struct invariants *inv, const struct action *action, cons
     } else if (!check_guest_store(inv, outcome, violation)) {
         return false;
     }
-    return (!stores || check_host_stores(inv, action, violation)) &&
+    return check_areas(inv, violation) && (!stores || check_host_stores(inv, action, violation)) &&
            invariants_access(inv, action, outcome, stores, violation);
 }
