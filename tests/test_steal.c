@@ -185,13 +185,14 @@ Test(steal, STL_7_a_value_of_the_guest_is_kept_and_added_to)
 Test(steal, STL_7_enabling_again_credits_nothing_twice)
 {
     FAKE_VM(f);
+    const uint64_t delay_ns = (1ull << 40) + 71; /* all its bits are remembered */
     enabled(&f);
-    f.time.run_delay_ns[0] = 70;
+    f.time.run_delay_ns[0] = delay_ns;
     vcpu_load(f.vcpu);
     vcpu_enter(f.vcpu);
     guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0);
     guest_wrmsr(&f, MSR_KVM_STEAL_TIME, RECORD | 1);
-    cr_assert(eq(u64, record(&f).steal, 70));
+    cr_assert(eq(u64, record(&f).steal, delay_ns));
 }
 
 Test(steal, STL_8_waiting_counts_and_sleeping_does_not)
