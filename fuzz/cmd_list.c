@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include "fuzz/catalog.h"
 #include "fuzz/cmd.h"
+#include "fuzz/surfaces.h"
 
-enum format { FORMAT_TABLE, FORMAT_NAMES, FORMAT_JSON };
+enum format { FORMAT_TABLE, FORMAT_NAMES, FORMAT_JSON, FORMAT_ACTIONS };
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -17,6 +18,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case 'j':
         *format = FORMAT_JSON;
+        return 0;
+    case 'a':
+        *format = FORMAT_ACTIONS;
         return 0;
     case ARGP_KEY_ARG:
         argp_usage(state);
@@ -41,11 +45,33 @@ static void print_target(enum format format, const struct fuzz_target *target, b
                target->rules);
 }
 
+/* A row per action: who runs it, why somebody does not, what of it the machine under the fuzzers leaves out. */
+static void print_actions(void)
+{
+    printf("%-15s", "ACTION");
+    for (unsigned i = 0; i < surface_count; i++)
+        printf(" %-9s", surfaces[i].name);
+    printf(" NOTE\n");
+    for (unsigned op = 0; op < OP_COUNT; op++) {
+        const char *note = surface_reason(op, 0);
+
+        printf("%s%-*s", op_info(op)->host ? "!" : "", op_info(op)->host ? 14 : 15, op_info(op)->word);
+        for (unsigned i = 0; i < surface_count; i++) {
+            bool runs = surfaces[i].ops & OPS(op);
+
+            note = runs ? note : surface_reason(op, surfaces[i].surface);
+            printf(" %-9s", runs ? "runs" : "-");
+        }
+        printf(" %s\n", note ? note : "");
+    }
+}
+
 int cmd_list(int argc, char **argv)
 {
     static const struct argp_option table[] = {
         {"names", 'n', 0, 0, "names only, one a line", 0},
         {"json", 'j', 0, 0, "for machines", 0},
+        {"actions", 'a', 0, 0, "actions of programs: which target runs them, or why not", 0},
         {0},
     };
     static const struct argp argp = {
@@ -53,13 +79,17 @@ int cmd_list(int argc, char **argv)
         .parser = parse_option,
         .doc =
             "Lists the fuzz targets.\v"
-            "Examples:\n  pv-fuzz list\n  for t in $(pv-fuzz list --names); do pv-fuzz run $t --seconds 60; done\n"
+            "Examples:\n  pv-fuzz list\n  pv-fuzz list --actions\n  for t in $(pv-fuzz list --names); do pv-fuzz run $t --seconds 60; done\n"
             "Exit status: 0, 2 wrong usage.",
     };
     enum format format = FORMAT_TABLE;
 
     argp_err_exit_status = STATUS_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &format);
+    if (format == FORMAT_ACTIONS) {
+        print_actions();
+        return 0;
+    }
     if (format == FORMAT_JSON)
         printf("{\"schema\":\"paravane-fuzz-list-1\",\"targets\":[\n");
     else if (format == FORMAT_TABLE)

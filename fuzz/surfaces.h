@@ -44,4 +44,14 @@ struct surface_note {
 extern const struct surface_note surface_notes[];
 extern const unsigned surface_note_count;
 
+struct surface_info {
+    const char *name; /* fuzz_NAME, corpora/NAME */
+    enum surface surface;
+    uint64_t ops;
+};
+extern const struct surface_info surfaces[];
+extern const unsigned surface_count;
+/* Why the surface lacks the op, or (lacking 0) what of it the direct machine leaves out; NULL: nothing to say. */
+const char *surface_reason(enum action_op op, uint8_t lacking);
+
 #endif

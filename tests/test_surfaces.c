@@ -8,35 +8,20 @@
 #include "fuzz/surfaces.h"
 #include "tests/program_file.h"
 
-static const struct surface_row {
-    enum surface surface;
-    const char *corpus;
-    uint64_t ops;
-} surfaces[] = {{SURFACE_MSR, "msr", OPS_MSR}, {SURFACE_HYPERCALL, "hypercall", OPS_HYPERCALL}};
-
-/* Why the surface lacks the op; NULL: nobody says. */
-static const char *reason(const struct surface_row *row, enum action_op op)
-{
-    for (unsigned i = 0; i < surface_note_count; i++)
-        if (surface_notes[i].ops & OPS(op) && surface_notes[i].lacking & row->surface)
-            return surface_notes[i].why;
-    return NULL;
-}
-
-static void expect_decided(const struct surface_row *row)
+static void expect_decided(const struct surface_info *row)
 {
     for (unsigned op = 0; op < OP_COUNT; op++) {
         bool runs = row->ops & OPS(op);
-        const char *why = reason(row, op);
+        const char *why = surface_reason(op, row->surface);
 
-        cr_expect(ne(int, runs, why != NULL), "fuzz_%s %s '%s' (%s)", row->corpus, runs ? "runs" : "lacks",
+        cr_expect(ne(int, runs, why != NULL), "fuzz_%s %s '%s' (%s)", row->name, runs ? "runs" : "lacks",
                   op_info(op)->word, why ? why : "without a reason in fuzz/surfaces.c");
     }
 }
 
 Test(surfaces, each_action_is_run_or_has_a_reason)
 {
-    for (unsigned i = 0; i < sizeof(surfaces) / sizeof(surfaces[0]); i++)
+    for (unsigned i = 0; i < surface_count; i++)
         expect_decided(&surfaces[i]);
     for (unsigned i = 0; i < surface_note_count; i++)
         cr_expect(surface_notes[i].ops && surface_notes[i].why[0], "note %u", i);
@@ -67,21 +52,21 @@ static uint64_t done_by(const struct program *program)
     return done;
 }
 
-static void expect_all(const struct surface_row *row, uint64_t done, const char *who)
+static void expect_all(const struct surface_info *row, uint64_t done, const char *who)
 {
     for (unsigned op = 0; op < OP_COUNT; op++)
         if (row->ops & ~done & OPS(op))
-            cr_fail("fuzz_%s: no %s does '%s'", row->corpus, who, op_info(op)->word);
+            cr_fail("fuzz_%s: no %s does '%s'", row->name, who, op_info(op)->word);
 }
 
 Test(surfaces, each_action_succeeds_in_a_seed)
 {
-    for (unsigned i = 0; i < sizeof(surfaces) / sizeof(surfaces[0]); i++) {
+    for (unsigned i = 0; i < surface_count; i++) {
         char pattern[512];
         uint64_t done = 0;
         glob_t found;
 
-        snprintf(pattern, sizeof(pattern), "%s/%s/seed-*.pv", PARAVANE_CORPORA, surfaces[i].corpus);
+        snprintf(pattern, sizeof(pattern), "%s/%s/seed-*.pv", PARAVANE_CORPORA, surfaces[i].name);
         cr_assert(eq(int, glob(pattern, 0, NULL, &found), 0));
         for (size_t n = 0; n < found.gl_pathc; n++) {
             struct program program;
@@ -100,7 +85,7 @@ Test(surfaces, each_action_succeeds_in_a_seed)
 
 Test(surfaces, each_action_succeeds_in_a_drawn_program)
 {
-    for (unsigned i = 0; i < sizeof(surfaces) / sizeof(surfaces[0]); i++) {
+    for (unsigned i = 0; i < surface_count; i++) {
         struct rng rng = {0x9e3779b97f4a7c15};
         uint64_t done = 0;
 
