@@ -175,6 +175,14 @@ static int save(struct store *store, struct run *run, const struct report *repor
     return err;
 }
 
+static int show_with_history(struct report *report, struct history *history, const struct presentation *show)
+{
+    history->run = report->run->id;
+    report->first_seen = first_seen;
+    report->first_seen_ctx = history;
+    return show_report(report, show);
+}
+
 int present_new_run(struct run *run, const struct presentation *show)
 {
     struct history history = {0};
@@ -190,10 +198,7 @@ int present_new_run(struct run *run, const struct presentation *show)
         show_report(&report, show);
         status = EXIT_OURS;
     } else {
-        history.run = run->id;
-        report.first_seen = first_seen;
-        report.first_seen_ctx = &history;
-        status = show_report(&report, show);
+        status = show_with_history(&report, &history, show);
     }
     store_close(history.store);
     report_free(&report);
@@ -216,10 +221,7 @@ int present_stored_run(const char *which, const struct presentation *show)
     } else if (build(&report, run)) {
         status = EXIT_OURS;
     } else {
-        history.run = run->id;
-        report.first_seen = first_seen;
-        report.first_seen_ctx = &history;
-        status = show_report(&report, show);
+        status = show_with_history(&report, &history, show);
         report_free(&report);
     }
     if (run && !err)

@@ -1,5 +1,5 @@
 /* The I/O APIC: registers, pins, EOI. Intel 82093AA; known bugs KB-07, KB-09, KB-10; spec EOI-7, MSI-3, MSI-4. */
-#include "tests/fake_vm.h"
+#include "tests/apic_fixture.h"
 #include "vmm/apic/ioapic.h"
 #include "vmm/board/msi.h"
 
@@ -10,25 +10,8 @@
 
 static void create(struct fake_vm *f, enum irqchip irqchip, uint16_t vcpus, const uint32_t *ids)
 {
-    struct vm_config config = fake_config;
-
-    config.irqchip = irqchip;
-    config.vcpus = vcpus;
-    config.apic_ids = ids;
-    fake_vm_create(f, &config, true);
-    fake_set_features(f, ALL_FEATURES);
-    for (unsigned i = 0; i < vcpus; i++)
-        f->vm.vcpus[i].apic.svr |= APIC_SPIV_APIC_ENABLED;
+    apic_machine(f, irqchip, vcpus, ids, ALL_FEATURES);
     cr_assert(eq(int, board_interrupts_add(&f->vm), 0));
-}
-
-static void all_to_x2apic(struct fake_vm *f)
-{
-    for (unsigned i = 0; i < f->vm.config.vcpus; i++) {
-        struct vcpu *vcpu = &f->vm.vcpus[i];
-        cr_assert(
-            eq(int, guest_wrmsr_on(vcpu, MSR_IA32_APICBASE, vcpu->apic.base_msr | APICBASE_EXTD), MSR_OK));
-    }
 }
 
 static void mmio_put(struct fake_vm *f, uint64_t offset, unsigned size, uint64_t value)

@@ -1,6 +1,6 @@
 /* MSIs: KVM's decoding and QEMU's extended destination ids. spec MSI-1 .. MSI-5, QMU-10; QEMU flags specification K11. */
 #include <errno.h>
-#include "tests/fake_vm.h"
+#include "tests/apic_fixture.h"
 #include "vmm/apic/msi.h"
 #include "vmm/board/msi.h"
 
@@ -8,24 +8,7 @@
 
 static void create(struct fake_vm *f, uint16_t vcpus, const uint32_t *ids, uint32_t features)
 {
-    struct vm_config config = fake_config;
-
-    config.irqchip = IRQCHIP_SPLIT;
-    config.vcpus = vcpus;
-    config.apic_ids = ids;
-    fake_vm_create(f, &config, true);
-    fake_set_features(f, features);
-    for (unsigned i = 0; i < vcpus; i++)
-        f->vm.vcpus[i].apic.svr |= APIC_SPIV_APIC_ENABLED;
-}
-
-static void all_to_x2apic(struct fake_vm *f)
-{
-    for (unsigned i = 0; i < f->vm.config.vcpus; i++) {
-        struct vcpu *vcpu = &f->vm.vcpus[i];
-        cr_assert(
-            eq(int, guest_wrmsr_on(vcpu, MSR_IA32_APICBASE, vcpu->apic.base_msr | APICBASE_EXTD), MSR_OK));
-    }
+    apic_machine(f, IRQCHIP_SPLIT, vcpus, ids, features);
 }
 
 /* The vCPUs that have the vector, as bits. */

@@ -2,7 +2,6 @@
 #include "diff/report/report.h"
 
 #include <cjson/cJSON.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define NOT_COMPARED_MAX 1000 /* groups; the counts are always whole */
@@ -240,7 +239,6 @@ void report_json(const struct report *report, struct text *out)
 {
     const struct run *run = report->run;
     cJSON *root = cJSON_CreateObject();
-    char *printed;
 
     cJSON_AddStringToObject(root, "schema", "paravane-report-1");
     cJSON_AddNumberToObject(root, "run", (double)run->id);
@@ -258,13 +256,5 @@ void report_json(const struct report *report, struct text *out)
     add_not_compared(report, root);
     add_features(report, root);
     add_fuzzing(report, root);
-    printed = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (printed) {
-        text_add(out, printed);
-        text_add(out, "\n");
-    } else {
-        out->out_of_memory = true;
-    }
-    free(printed);
+    text_add_json(out, root);
 }

@@ -3,7 +3,6 @@
 #include "diff/report/report.h"
 
 #include <cjson/cJSON.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SARIF_RESULTS 500 /* what code-scanning services accept */
@@ -100,7 +99,6 @@ static void add_findings(const struct fuzzing *fuzzing, cJSON *results)
 void report_sarif(const struct report *report, struct text *out)
 {
     cJSON *root = cJSON_CreateObject(), *runs, *run, *driver, *results;
-    char *printed;
 
     cJSON_AddStringToObject(root, "$schema", "https://json.schemastore.org/sarif-2.1.0.json");
     cJSON_AddStringToObject(root, "version", "2.1.0");
@@ -114,13 +112,5 @@ void report_sarif(const struct report *report, struct text *out)
     for (uint32_t i = 0; i < report->group_count[VERDICT_DIFFERENT] && i < SARIF_RESULTS; i++)
         cJSON_AddItemToArray(results, result_json(report, &report->groups[VERDICT_DIFFERENT][i]));
     add_findings(&report->fuzzing, results);
-    printed = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (printed) {
-        text_add(out, printed);
-        text_add(out, "\n");
-    } else {
-        out->out_of_memory = true;
-    }
-    free(printed);
+    text_add_json(out, root);
 }

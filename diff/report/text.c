@@ -65,6 +65,20 @@ void text_format(struct text *text, const char *format, ...)
     va_end(again);
 }
 
+void text_add_json(struct text *text, cJSON *value)
+{
+    char *printed = cJSON_Print(value);
+
+    cJSON_Delete(value);
+    if (printed) {
+        text_add(text, printed);
+        text_add(text, "\n");
+    } else {
+        text->out_of_memory = true;
+    }
+    free(printed);
+}
+
 /* Bytes of the character that s begins with, or 0 where XML 1.0 allows none like it. */
 static size_t xml_length(const char *s)
 {
