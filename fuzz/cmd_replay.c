@@ -1,5 +1,6 @@
 /* `pv-fuzz replay`: one file through the plain target, action by action, and a block for the bug report. */
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,15 +124,15 @@ int cmd_replay(int argc, char **argv)
 
     argp_err_exit_status = STATUS_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
+    if (access(options.file, R_OK)) {
+        fprintf(stderr, "pv-fuzz replay: %s: %s\n", options.file, strerror(errno));
+        return STATUS_USAGE;
+    }
     if (!options.target)
         options.target = target_from_path(options.file);
     if (!options.target || !fuzz_target_find(options.target)) {
         fprintf(stderr, "pv-fuzz replay: which target is %s for? Say --target %s\n", options.file,
                 options.target ? "with a name that `pv-fuzz list` shows" : "NAME");
-        return STATUS_USAGE;
-    }
-    if (access(options.file, R_OK)) {
-        fprintf(stderr, "pv-fuzz replay: cannot read %s\n", options.file);
         return STATUS_USAGE;
     }
     if (!catalog_replay(options.target, binary))

@@ -47,6 +47,8 @@ fake() {
     chmod +x "$path"
 }
 
+expect "a replay of no file" 2 "$bin/pv-fuzz" replay nowhere
+says err "nowhere: No such file or directory"
 expect "a replay without its binary" 3 "$bin/pv-fuzz" replay "corpora/msr/seed input"
 says err "_msr is not built beside this program - cmake --build '$root/build/mine' --target"
 replay=$(sed -n 's/^pv-fuzz replay: \([a-z_]*\) is not .*/\1/p' "$work/err")
