@@ -424,7 +424,7 @@ static void get_over_stuck(struct direct_machine *m)
 {
     const struct vcpu *vcpu = &m->vm.vcpus[0];
     const struct direct_vcpu *shell = &m->vcpus[0];
-    uint64_t deadline = m->now_ns + HLT_WAIT_NS, next;
+    uint64_t deadline = direct_ns_from_now(m, HLT_WAIT_NS), next;
 
     while (is_stuck(vcpu, shell) && (next = lapic_next_deadline_ns(&m->vm)) <= deadline) {
         direct_advance_to(m, next > m->now_ns ? next : m->now_ns + 1);

@@ -28,6 +28,8 @@ struct trap direct_hypercall(struct step *step);
 
 /* An action of the host. */
 void direct_host_action(struct direct_machine *m, const struct action *action, struct outcome *outcome);
+/* ns later, but no later than DIRECT_END_NS: what is due after that never comes. */
+uint64_t direct_ns_from_now(const struct direct_machine *m, uint64_t ns);
 /* To until_ns, with a stop wherever a vCPU gets its CPU back. */
 void direct_advance_to(struct direct_machine *m, uint64_t until_ns);
 /* QEMU's system_reset, and the probe started again. */

@@ -47,7 +47,7 @@ void direct_advance_to(struct direct_machine *m, uint64_t until_ns)
     } while (next);
 }
 
-static uint64_t ns_from_now(const struct direct_machine *m, uint64_t ns)
+uint64_t direct_ns_from_now(const struct direct_machine *m, uint64_t ns)
 {
     uint64_t left = DIRECT_END_NS - m->now_ns;
 
@@ -64,7 +64,7 @@ static int deschedule(struct direct_machine *m, const struct action *action)
         return -EBUSY;
     vcpu_deschedule(&m->vm.vcpus[id]);
     m->vcpus[id].off_cpu_ns = m->now_ns;
-    m->vcpus[id].on_cpu_ns = ns_from_now(m, action->args[1].value);
+    m->vcpus[id].on_cpu_ns = direct_ns_from_now(m, action->args[1].value);
     return 0;
 }
 
@@ -151,7 +151,7 @@ void direct_host_action(struct direct_machine *m, const struct action *action, s
 
     switch (action->op) {
     case OP_ADVANCE:
-        direct_advance_to(m, ns_from_now(m, action->args[0].value));
+        direct_advance_to(m, direct_ns_from_now(m, action->args[0].value));
         break;
     case OP_DESCHEDULE:
         err = deschedule(m, action);
