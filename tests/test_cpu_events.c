@@ -256,6 +256,65 @@ Test(cpu_events, a_loop_that_patches_its_head_runs_the_new_code)
     cr_assert(eq(u64, f.regs->gpr[RBX], 8));
 }
 
+#define ELSEWHERE   (FIX_CODE + 0x1000)
+#define STORE_THERE "\xc6\x03\x09\xff\xe1" /* mov byte [rbx], 9; jmp rcx */
+
+/* Behind the interpreter's back, as a host's driver may. */
+static void set_behind_its_back(uint64_t gpa, uint8_t byte)
+{
+    cr_assert(gpa_write(&f.vm.memory, gpa, &byte, 1));
+    code_cache_flush(f.cache);
+}
+
+static uint64_t run_elsewhere(void)
+{
+    f.regs->rip = ELSEWHERE;
+    fix_run_to_hlt(&f);
+    return f.regs->gpr[RAX];
+}
+
+Test(cpu_events, code_is_what_memory_holds_after_a_flush)
+{
+    FIX_CODE_AT(&f, ELSEWHERE, "\xb8\x01\x00\x00\x00\xf4"); /* mov eax, 1; hlt */
+    for (unsigned n = 0; n < 6; n++) {
+        set_behind_its_back(ELSEWHERE + 1, (uint8_t)(n / 2));
+        cr_assert(eq(u64, run_elsewhere(), n / 2));
+    }
+}
+
+Test(cpu_events, code_that_turned_out_to_be_the_same_is_watched_again)
+{
+    FIX_CODE_AT(&f, ELSEWHERE, "\xb8\x01\x00\x00\x00\xf4");
+    FIX_CODE_AT(&f, FIX_CODE, STORE_THERE);
+    cr_assert(eq(u64, run_elsewhere(), 1));
+    code_cache_flush(f.cache);
+    /* Now the page is data like any other, and its translation lets stores through. */
+    f.regs->gpr[RBX] = ELSEWHERE + 0x800;
+    f.regs->gpr[RCX] = ELSEWHERE;
+    f.regs->rip = FIX_CODE;
+    fix_run_to_hlt(&f);
+    cr_assert(eq(u64, f.regs->gpr[RAX], 1));
+    f.regs->gpr[RBX] = ELSEWHERE + 1;
+    f.regs->rip = FIX_CODE;
+    fix_run_to_hlt(&f);
+    cr_assert(eq(u64, f.regs->gpr[RAX], 9));
+}
+
+Test(cpu_events, more_code_than_the_cache_holds_is_run_right)
+{
+    FIX_CODE_AT(&f, ELSEWHERE, "\xb8\xff\xff\xff\x7f\xf4");
+    cr_assert(eq(u64, run_elsewhere(), 0x7fffffff)); /* the first of its blocks, and used all the time */
+    for (unsigned n = 0; n < 20000; n++) {
+        uint8_t code[] = {0xb8, (uint8_t)n, (uint8_t)(n >> 8), 0, 0, 0xf4};
+
+        fix_write(&f, FIX_DATA + 16 * n, code, sizeof(code));
+        f.regs->rip = FIX_DATA + 16 * n;
+        cr_assert(eq(int, fix_run(&f, 10), CPU_EXIT_HLT));
+        cr_assert(eq(u64, f.regs->gpr[RAX], n));
+        cr_assert(eq(u64, run_elsewhere(), 0x7fffffff));
+    }
+}
+
 Test(cpu_events, code_that_crosses_a_page_follows_its_second_half)
 {
     uint64_t at = FIX_CODE + 0x1000 - 2; /* mov eax, imm32 with three bytes in the next page */

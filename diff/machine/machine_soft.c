@@ -25,8 +25,8 @@
 #include "vmm/pv/lifecycle.h"
 #include "vmm/pv/sched.h"
 
-#define SLICE          20000u /* instructions between two looks at the mailbox */
-#define URGENT_SLICE   200u   /* while a clock sample is awaited: about 5 us */
+#define SLICE          1000u /* instructions between two looks at the mailbox */
+#define URGENT_SLICE   200u  /* while a clock sample is awaited: about 5 us */
 #define DEFAULT_MEMORY (64ull << 20)
 #define DEFAULT_KHZ    2000000u
 

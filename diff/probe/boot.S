@@ -66,14 +66,13 @@ start32:
     pause
     jmp 1b
 2:  movl $boot_stack_end, %esp
-    cmpl $0, tables_built
+    cmpl $0, cpus_cleared
     jne 3f
     movl $CPUS, %edi /* RAM survives a reset */
     xorl %eax, %eax
-    movl $(16 * CPU_SIZE / 4), %ecx
+    movl $(MAX_VCPUS * CPU_SIZE / 4), %ecx
     rep stosl
-    call build_page_tables
-    movl $1, tables_built
+    movl $1, cpus_cleared
 3:  movl $CR4_PAE, %eax
     movl %eax, %cr4
     movl $page_tables, %eax
@@ -85,29 +84,6 @@ start32:
     movl $CR0_VALUE, %eax
     movl %eax, %cr0
     ljmpl $SEL_CODE64, $start64
-
-/* Identity map of 4 GiB in 2 MB pages that every ring may use: PML4, PDPT, 4 page directories. */
-build_page_tables:
-    movl $page_tables, %edi
-    xorl %eax, %eax
-    movl $0x800, %ecx
-    rep stosl
-    movl $(page_tables + 0x1000 + 7), page_tables
-    movl $(page_tables + 0x2000 + 7), %eax
-    movl $page_tables + 0x1000, %edi
-4:  movl %eax, (%edi)
-    addl $0x1000, %eax
-    addl $8, %edi
-    cmpl $(page_tables + 0x1020), %edi
-    jne 4b
-    movl $0x87, %eax
-    movl $(page_tables + 0x2000), %edi
-5:  movl %eax, (%edi)
-    movl $0, 4(%edi)
-    addl $8, %edi
-    addl $0x200000, %eax
-    jnc 5b
-    ret
 
     .code64
 start64:
@@ -158,7 +134,7 @@ idt32_pointer:
     .balign 8
 ivt_pointer:
     .word 256 * 4 - 1
-    .quad REAL_IVT
+    .quad ivt
 
 /* Accessed bits are set: a CPU that must set them in ROM or under emulation hangs on some hosts (decision 16). */
     .balign 16
@@ -179,24 +155,17 @@ gdt_end:
 
 boot_lock:
     .long 0
-tables_built:
+cpus_cleared:
     .long 0
 
     .bss
     .balign 16
-    .globl idt64, idt32
-idt64:
-    .skip 256 * 16
-idt32:
-    .skip 256 * 8
     .skip 1024
 boot_stack_end:
 
     .section .private, "aw", @nobits /* PROBE_PRIVATE: not part of the ROM */
     .balign 4096
-    .globl page_tables, window_tables
-page_tables:
-    .skip 6 * 4096
+    .globl window_tables
 window_tables:
     .skip 3 * 4096
 stacks:

@@ -169,8 +169,8 @@ void cpu_nmi(struct cpu *cpu);
 
 /* The page table entry of a page of PROBE_WINDOW; false: it lies elsewhere. Nothing is flushed. */
 bool window_map(uint64_t gva, uint64_t entry);
-/* Descriptor tables and the window, once by the BSP; then TR of this vCPU. */
-void tables_build(void);
+/* An empty window, once by the BSP; then TR of this vCPU. */
+void window_build(void);
 void tables_load(struct cpu *cpu);
 
 /* Does guest action index on this vCPU and fills its outcome. */

@@ -58,6 +58,7 @@
 #define SIPI_PAGE              0x8000 /* PROBE_SIPI_PAGE */
 #define MAX_VCPUS              16     /* PROBE_VCPUS */
 
-#define REAL_IVT 0xe000 /* interrupt table of real mode: page 0 is left alone */
+#define IST_TRAP 1
+#define IST_NMI  2
 
 #endif

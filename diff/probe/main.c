@@ -67,7 +67,7 @@ void cpu_main(struct cpu *cpu)
     bool bsp = cpu->index == 0;
 
     if (bsp)
-        tables_build();
+        window_build();
     tables_load(cpu);
     if (bsp)
         serve(cpu);

@@ -8,7 +8,7 @@
 
 /* TSC cycles, about twice the nanoseconds: generous where a nested machine needs 0.1 ms for an exit, and where a busy
  * host leaves a vCPU waiting for a CPU. */
-#define INIT_CYCLES 1000000u
+#define SIPI_CYCLES 1000000u    /* until it is said again */
 #define RUN_CYCLES  2000000000u /* an AP's action; until it is free for the next */
 #define WAKE_CYCLES 100000000u  /* a halted AP that was woken */
 #define HALT_CYCLES 400000u     /* from a frame being entered to HLT */
@@ -81,19 +81,29 @@ static bool wait_free(const struct cpu *cpu, uint32_t cycles)
     return wait_for(&m->ap_done[cpu->vcpu], m->ap_go[cpu->vcpu], cycles);
 }
 
+static bool all_present(unsigned vcpus)
+{
+    for (unsigned i = 1; i < vcpus; i++)
+        if (!cpu_at(i)->present)
+            return false;
+    return true;
+}
+
+/* No pause between INIT and SIPI: every VMM keeps the one until it has done the other, and the probe boots for every
+ * program. However long it takes on a busy host: without one of them its actions would mean nothing. The agent gives
+ * up. */
 static void start_others(const struct cpu *bsp, unsigned vcpus)
 {
     for (unsigned i = 0; i < (unsigned)(sipi_entry_end - sipi_entry); i++)
         ((volatile uint8_t *)(uintptr_t)PROBE_SIPI_PAGE)[i] = sipi_entry[i];
     apic_write(bsp, APIC_ICR, ICR_INIT_OTHERS);
-    spin(INIT_CYCLES);
-    apic_write(bsp, APIC_ICR, ICR_SIPI_OTHERS);
-    spin(INIT_CYCLES);
-    apic_write(bsp, APIC_ICR, ICR_SIPI_OTHERS);
-    /* However long it takes on a busy host: without one of them its actions would mean nothing. The agent gives up. */
-    for (unsigned i = 1; i < vcpus; i++)
-        while (!cpu_at(i)->present)
+    do {
+        uint64_t start = rdtsc();
+
+        apic_write(bsp, APIC_ICR, ICR_SIPI_OTHERS);
+        while (!all_present(vcpus) && rdtsc() - start < SIPI_CYCLES)
             pause();
+    } while (!all_present(vcpus));
 }
 
 /* Rank by APIC id: the order of arrival differs from boot to boot. */

@@ -25,13 +25,29 @@ void code_cache_destroy(struct code_cache *cache)
     free(cache);
 }
 
+/* The memory of a doubted block stays until the pools are recycled: it may be the one that runs. */
+static void doubt_page(struct code_page *page)
+{
+    for (struct block *b = page->blocks; b; b = b->next_in_page)
+        b->doubted = true;
+    page->blocks = NULL;
+    page->chunks = 0;
+}
+
 void code_cache_flush(struct code_cache *cache)
+{
+    for (unsigned n = 0; n < cache->pages_used; n++)
+        doubt_page(&cache->pages[n]);
+    cache->mem_generation = cache->mem->generation;
+}
+
+static void pools_recycle(struct code_cache *cache)
 {
     memset(cache->block_hash, 0, sizeof(cache->block_hash));
     memset(cache->page_hash, 0, sizeof(cache->page_hash));
-    cache->blocks_used = cache->insns_used = cache->pages_used = 0;
-    cache->mem_generation = cache->mem->generation;
-    cache->epoch++;
+    cache->blocks_used = cache->insns_used = cache->bytes_used = cache->pages_used = 0;
+    for (struct cpu *cpu = cache->cpus; cpu; cpu = cpu->next)
+        jumps_forget(cpu);
 }
 
 static unsigned page_bucket(uint64_t page)
@@ -54,15 +70,6 @@ struct code_page *code_page(struct code_cache *cache, uint64_t gpa)
     return p && p->blocks ? p : NULL;
 }
 
-static void block_unhash(struct code_cache *cache, struct block *block)
-{
-    struct block **link = &cache->block_hash[block_bucket(block->gpa, block->mode)];
-
-    while (*link != block)
-        link = &(*link)->next;
-    *link = block->next;
-}
-
 /* Bits of code_page.chunks for len bytes at gpa, all in one page. */
 static uint64_t chunk_bits(uint64_t gpa, uint64_t len)
 {
@@ -77,12 +84,7 @@ bool code_invalidate(struct code_cache *cache, uint64_t gpa, uint64_t len)
 
     if (!page || !(page->chunks & chunk_bits(gpa, len)))
         return false;
-    /* The memory of a dropped block stays until the pool is recycled: it may be the one that runs. */
-    for (struct block *b = page->blocks; b; b = b->next_in_page)
-        block_unhash(cache, b);
-    page->blocks = NULL;
-    page->chunks = 0;
-    cache->epoch++;
+    doubt_page(page);
     return true;
 }
 
@@ -98,9 +100,10 @@ void code_cache_written(struct code_cache *cache, uint64_t gpa, uint64_t len)
     }
 }
 
-static struct code_page *page_for_new_block(struct code_cache *cache, uint64_t gpa)
+/* The block is what its page holds now: stores there must be noticed. */
+static void block_trust(struct code_cache *cache, struct block *block)
 {
-    uint64_t addr = gpa & PAGE_MASK;
+    uint64_t addr = block->gpa & PAGE_MASK;
     struct code_page **bucket = &cache->page_hash[page_bucket(addr)], *page = *bucket;
 
     while (page && page->gpa != addr)
@@ -113,22 +116,43 @@ static struct code_page *page_for_new_block(struct code_cache *cache, uint64_t g
     if (!page->blocks)
         for (struct cpu *cpu = cache->cpus; cpu; cpu = cpu->next)
             tlb_protect(cpu, addr);
-    return page;
+    block->doubted = false;
+    block->next_in_page = page->blocks;
+    page->blocks = block;
+    page->chunks |= chunk_bits(block->gpa, block->length);
 }
 
-static void pool_make_room(struct code_cache *cache)
+static void pools_make_room(struct code_cache *cache)
 {
     if (cache->blocks_used == POOL_BLOCKS || cache->insns_used + BLOCK_INSNS > POOL_INSNS ||
+        cache->bytes_used + BLOCK_INSNS * ZYDIS_MAX_INSTRUCTION_LENGTH > POOL_BYTES ||
         cache->pages_used == POOL_PAGES)
-        code_cache_flush(cache);
+        pools_recycle(cache);
 }
 
-static struct block *block_lookup(const struct code_cache *cache, uint64_t gpa, uint8_t mode)
+static void block_unhash(struct code_cache *cache, struct block *block)
+{
+    struct block **link = &cache->block_hash[block_bucket(block->gpa, block->mode)];
+
+    while (*link != block)
+        link = &(*link)->next;
+    *link = block->next;
+}
+
+/* The block that was decoded from these bytes at gpa. One that was decoded from others is forgotten. */
+static struct block *block_lookup(struct code_cache *cache, uint64_t gpa, uint8_t mode, const uint8_t *code)
 {
     struct block *b = cache->block_hash[block_bucket(gpa, mode)];
 
     while (b && (b->gpa != gpa || b->mode != mode))
         b = b->next;
+    if (!b || !b->doubted)
+        return b;
+    if (memcmp(b->bytes, code, b->length)) {
+        block_unhash(cache, b);
+        return NULL;
+    }
+    block_trust(cache, b);
     return b;
 }
 
@@ -138,11 +162,10 @@ static struct block *block_build(struct cpu *cpu, const uint8_t *code, uint64_t 
     struct code_cache *cache = cpu->cache;
     const ZydisDecoder *decoder = &cache->decoders[cpu->mode & MODE_SIZE];
     unsigned room = (unsigned)(GPA_PAGE_SIZE - (gpa & ~PAGE_MASK)), offset = 0, count = 0;
-    struct code_page *page;
     struct block *block;
     struct insn *insns;
 
-    pool_make_room(cache);
+    pools_make_room(cache);
     insns = &cache->insns[cache->insns_used];
     while (count < BLOCK_INSNS) {
         enum decoded d = decode(decoder, cpu->mode, code + offset, room - offset, &insns[count]);
@@ -157,15 +180,18 @@ static struct block *block_build(struct cpu *cpu, const uint8_t *code, uint64_t 
     }
     if (!count)
         return NULL;
-    page = page_for_new_block(cache, gpa);
     block = &cache->blocks[cache->blocks_used++];
+    *block = (struct block){.gpa = gpa,
+                            .mode = cpu->mode,
+                            .count = (uint8_t)count,
+                            .length = (uint16_t)offset,
+                            .bytes = memcpy(&cache->bytes[cache->bytes_used], code, offset),
+                            .insns = insns};
     cache->insns_used += count;
-    *block = (struct block){.gpa = gpa, .mode = cpu->mode, .count = (uint8_t)count, .insns = insns};
+    cache->bytes_used += offset;
     block->next = cache->block_hash[block_bucket(gpa, cpu->mode)];
     cache->block_hash[block_bucket(gpa, cpu->mode)] = block;
-    block->next_in_page = page->blocks;
-    page->blocks = block;
-    page->chunks |= chunk_bits(gpa, offset);
+    block_trust(cache, block);
     return block;
 }
 
@@ -210,13 +236,12 @@ static struct block *block_find_slow(struct cpu *cpu, uint64_t linear, struct ju
     code = mem_fetch(cpu, linear, &gpa);
     if (!code)
         return NULL;
-    block = block_lookup(cpu->cache, gpa, cpu->mode);
+    block = block_lookup(cpu->cache, gpa, cpu->mode, code);
     if (!block)
         block = block_build(cpu, code, gpa);
     if (!block)
         return straddler_find(cpu, linear, code, (unsigned)(GPA_PAGE_SIZE - (gpa & ~PAGE_MASK)));
-    *jump =
-        (struct jump_entry){.linear = linear, .epoch = cpu->cache->epoch, .block = block, .mode = cpu->mode};
+    *jump = (struct jump_entry){.linear = linear, .block = block, .mode = cpu->mode};
     return block;
 }
 
@@ -225,7 +250,7 @@ struct block *block_find(struct cpu *cpu)
     uint64_t linear = is_64bit(cpu) ? cpu->rip : (cpu->regs->seg[SREG_CS].base + cpu->rip) & 0xffffffff;
     struct jump_entry *jump = &cpu->jumps[(linear ^ linear >> 10) & (JUMP_ENTRIES - 1)];
 
-    if (jump->block && jump->linear == linear && jump->mode == cpu->mode && jump->epoch == cpu->cache->epoch)
+    if (jump->block && jump->linear == linear && jump->mode == cpu->mode && !jump->block->doubted)
         return jump->block;
     return block_find_slow(cpu, linear, jump);
 }

@@ -34,9 +34,9 @@ static enum step destination_write(struct cpu *cpu, const struct insn *i, uint64
     return lin_write(cpu, va, i->size, v, cpu->user);
 }
 
-static void advance(struct cpu *cpu, const struct insn *i, enum gpr reg)
+static void advance(struct cpu *cpu, const struct insn *i, enum gpr reg, uint64_t elements)
 {
-    uint64_t delta = cpu->regs->rflags & RFLAGS_DF ? -(uint64_t)i->size : i->size;
+    uint64_t delta = elements * (cpu->regs->rflags & RFLAGS_DF ? -(uint64_t)i->size : i->size);
 
     reg_set(cpu, reg * 8, i->asize, reg_get(cpu, reg * 8, i->asize) + delta);
 }
@@ -111,49 +111,64 @@ INLINE enum step element(struct cpu *cpu, const struct insn *i, enum string_op o
     if (step == STEP_TRAP)
         return step;
     if (op == STRING_MOVS || op == STRING_LODS || op == STRING_CMPS || op == STRING_OUTS)
-        advance(cpu, i, RSI);
+        advance(cpu, i, RSI, 1);
     if (op != STRING_LODS && op != STRING_OUTS)
-        advance(cpu, i, RDI);
+        advance(cpu, i, RDI, 1);
     return step;
 }
 
-/* How many elements from va on lie in its page, or 0 if the TLB does not lead there for this access. */
-static uint64_t elements_in_page(struct cpu *cpu, const struct insn *i, uint64_t va, enum access access,
-                                 uint8_t **host)
+/* How many elements from a register's address on, count at most, lie in its page and its segment; 0 also if the TLB
+ * does not lead there for this access. */
+static uint64_t elements_at_once(struct cpu *cpu, const struct insn *i, unsigned seg, enum gpr reg,
+                                 enum access access, uint64_t count, uint8_t **host)
 {
-    const struct tlb_entry *e = tlb_slot(cpu, va, cpu->user);
-    uint64_t tag = access == ACCESS_WRITE ? e->write : e->read;
+    uint64_t off = reg_get(cpu, reg * 8, i->asize), va, n;
+    const struct tlb_entry *e;
 
-    if (tag != (va & PAGE_MASK))
+    if (!linear(cpu, seg, off, i->size, access, &va))
+        return 0;
+    e = tlb_slot(cpu, va, cpu->user);
+    if ((access == ACCESS_WRITE ? e->write : e->read) != (va & PAGE_MASK))
+        return 0;
+    n = (GPA_PAGE_SIZE - (va & ~PAGE_MASK)) / i->size;
+    n = n < count ? n : count;
+    if (!n || n * i->size - 1 > size_mask(i->asize) - off ||
+        !linear(cpu, seg, off, (unsigned)n * i->size, access, &va))
         return 0;
     *host = (uint8_t *)(uintptr_t)(va + e->addend);
-    return (GPA_PAGE_SIZE - (va & ~PAGE_MASK)) / i->size;
+    return n;
 }
 
-/* REP MOVS and STOS upwards through flat segments: as many elements at once as stay in their pages. Returns how many
- * were done; 0 leaves them to the general way. */
+static void fill(uint8_t *to, uint64_t v, unsigned size, uint64_t count)
+{
+    if (size == 1)
+        memset(to, (int)v, count);
+    else
+        for (uint64_t k = 0; k < count; k++)
+            store(to + k * size, size, v);
+}
+
+/* REP MOVS and STOS upwards: as many elements at once as stay in their pages. Returns how many were done; 0 leaves them
+ * to the general way, which raises what is to be raised. */
 static uint64_t bulk(struct cpu *cpu, const struct insn *i, enum string_op op, uint64_t count)
 {
-    uint64_t to_va = reg_get(cpu, RDI * 8, i->asize), from_va = reg_get(cpu, RSI * 8, i->asize), n, from_n;
     uint8_t *to = NULL, *from = NULL;
+    uint64_t n;
 
-    if (i->seg != SEG_FLAT || i->reg[0] != SEG_FLAT || cpu->regs->rflags & RFLAGS_DF)
+    if (cpu->regs->rflags & RFLAGS_DF)
         return 0;
-    n = elements_in_page(cpu, i, to_va, ACCESS_WRITE, &to);
-    n = n < count ? n : count;
+    n = elements_at_once(cpu, i, i->reg[0], RDI, ACCESS_WRITE, count, &to);
+    if (n && op == STRING_MOVS)
+        n = elements_at_once(cpu, i, i->seg, RSI, ACCESS_READ, n, &from);
+    if (!n || (op == STRING_MOVS && from < to && to < from + n * i->size)) /* it would repeat a pattern */
+        return 0;
     if (op == STRING_MOVS) {
-        from_n = elements_in_page(cpu, i, from_va, ACCESS_READ, &from);
-        n = n < from_n ? n : from_n;
-        if (!n || (from < to && to < from + n * i->size)) /* overlapping copies repeat a pattern */
-            return 0;
         memmove(to, from, n * i->size);
-        reg_set(cpu, RSI * 8, i->asize, from_va + n * i->size);
+        advance(cpu, i, RSI, n);
     } else {
-        for (uint64_t k = 0; k < n; k++)
-            store(to + k * i->size, i->size, cpu->gpr[RAX]);
+        fill(to, cpu->gpr[RAX], i->size, n);
     }
-    if (n)
-        reg_set(cpu, RDI * 8, i->asize, to_va + n * i->size);
+    advance(cpu, i, RDI, n);
     return n;
 }
 

@@ -87,8 +87,7 @@ static enum step exec_invlpg(struct cpu *cpu, const struct insn *i)
 
         e->read = e->write = e->exec = TLB_NONE;
     }
-    for (unsigned n = 0; n < JUMP_ENTRIES; n++)
-        cpu->jumps[n].block = NULL;
+    jumps_forget(cpu);
     return STEP_END;
 }
 

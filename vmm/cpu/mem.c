@@ -2,6 +2,12 @@
 #include "vmm/cpu/block.h"
 #include "vmm/cpu/mem.h"
 
+void jumps_forget(struct cpu *cpu)
+{
+    for (unsigned n = 0; n < JUMP_ENTRIES; n++)
+        cpu->jumps[n].block = NULL;
+}
+
 void cpu_tlb_flush(struct cpu *cpu)
 {
     for (unsigned user = 0; user < 2; user++)
@@ -10,8 +16,7 @@ void cpu_tlb_flush(struct cpu *cpu)
 
             e->read = e->write = e->exec = TLB_NONE;
         }
-    for (unsigned n = 0; n < JUMP_ENTRIES; n++)
-        cpu->jumps[n].block = NULL;
+    jumps_forget(cpu);
     cpu->large_pages = false;
     cpu->mem_generation = cpu->mem->generation;
 }
@@ -20,7 +25,7 @@ void tlb_protect(struct cpu *cpu, uint64_t gpa)
 {
     for (unsigned user = 0; user < 2; user++)
         for (unsigned n = 0; n < TLB_ENTRIES; n++)
-            if (cpu->tlb[user][n].gpa == gpa)
+            if (cpu->tlb_gpa[user][n] == gpa)
                 cpu->tlb[user][n].write = TLB_NONE;
 }
 
@@ -36,7 +41,7 @@ static void tlb_fill(struct cpu *cpu, uint64_t va, bool user, enum access access
     e->read = e->write = e->exec = TLB_NONE;
     if (!host || depends_on_ac)
         return;
-    e->gpa = gpa;
+    *tlb_gpa(cpu, va, user) = gpa;
     e->addend = (uint64_t)(uintptr_t)host - page;
     e->read = page; /* x86 has no page that can be written or executed but not read */
     e->exec = t->executable ? page : TLB_NONE;
@@ -67,7 +72,7 @@ static bool translate(struct cpu *cpu, uint64_t va, enum access access, bool use
 
     if ((access == ACCESS_READ && e->read == page) || (access == ACCESS_WRITE && e->write == page) ||
         (access == ACCESS_EXEC && e->exec == page)) {
-        *gpa = e->gpa | (va & ~PAGE_MASK);
+        *gpa = *tlb_gpa(cpu, va, user) | (va & ~PAGE_MASK);
         return true;
     }
     if (!walk(cpu, va, access, user, &t) || !page_present(cpu, t.gpa))

@@ -30,10 +30,16 @@ bool segment_linear(struct cpu *cpu, unsigned seg, uint64_t off, unsigned size, 
                     uint64_t *va);
 /* block.c: a page begins to hold code: stores to it must take the slow path. */
 void tlb_protect(struct cpu *cpu, uint64_t gpa);
+/* Where linear addresses lead, or the blocks themselves, are no longer what they were. */
+void jumps_forget(struct cpu *cpu);
 
 INLINE struct tlb_entry *tlb_slot(struct cpu *cpu, uint64_t va, bool user)
 {
     return &cpu->tlb[user][(va >> 12) & (TLB_ENTRIES - 1)];
+}
+INLINE uint64_t *tlb_gpa(struct cpu *cpu, uint64_t va, bool user)
+{
+    return &cpu->tlb_gpa[user][(va >> 12) & (TLB_ENTRIES - 1)];
 }
 /* 1, 2, 4 or 8 bytes. Spelled out, so that a size known only at run time is no call of memcpy. */
 INLINE uint64_t load(const void *p, unsigned size)

@@ -58,7 +58,9 @@ struct block {
     uint64_t gpa;
     uint8_t mode; /* MODE_* it was decoded for */
     uint8_t count;
-    bool valid;
+    bool doubted; /* somebody may have written there: bytes are to be compared before it runs again */
+    uint16_t length;
+    const uint8_t *bytes; /* length of them, as they were decoded */
     struct insn *insns;
 };
 
@@ -78,12 +80,11 @@ struct block {
 struct tlb_entry { /* tags are page addresses, TLB_NONE where that access needs the slow path */
     uint64_t read, write, exec;
     uint64_t addend; /* host address = linear address + addend */
-    uint64_t gpa;    /* of the page */
 };
 
 #define JUMP_ENTRIES 1024u
-struct jump_entry { /* where a linear address's block is, valid in one epoch of the code cache */
-    uint64_t linear, epoch;
+struct jump_entry { /* where a linear address's block is, unless that is doubted */
+    uint64_t linear;
     struct block *block;
     uint8_t mode;
 };
@@ -127,6 +128,7 @@ struct cpu {
     uint32_t tlb_flushes;                         /* of vcpu->tlb_flushes that were followed */
     uint64_t tlb_cr0, tlb_cr3, tlb_cr4, tlb_efer; /* the TLB was filled under these */
     struct tlb_entry tlb[2][TLB_ENTRIES];         /* supervisor, user */
+    uint64_t tlb_gpa[2][TLB_ENTRIES]; /* of their pages; apart, because only misses and tlb_protect() ask */
     struct jump_entry jumps[JUMP_ENTRIES];
     struct straddler straddlers[STRADDLERS];
 };
