@@ -89,6 +89,52 @@ static void migration_keeps_what_the_guest_sees(enum machine_kind kind)
 }
 ON_BOTH(migration_keeps_what_the_guest_sees)
 
+#define TEN(text) text text text text text text text text text text
+
+/* In RAM, in page 0, in the mailbox where nobody but a guest writes, and where only the agent does: actions of a longer
+ * program, and of the clean-up in between. */
+static void a_program_finds_nothing_of_the_one_before(enum machine_kind kind)
+{
+    static const char *const texts[] = {
+        HEAD(
+            2) "store64 ram+0x3000 1\nstore64 0x1f0000 2\nstore64 0x40 3\nwrmsr MSR_KVM_STEAL_TIME ram+0x41\n"
+               "load64 0x1001a8\nload64 0x1001a8\nload64 0x1001a8\n",
+        HEAD(2) "load64 ram+0x3000\nload64 0x1f0000\nload64 0x40\nload64 0x100298\nload64 ram+0x40\n",
+        HEAD(2) TEN(TEN("load64 0x40\n")), HEAD(2) "load64 0x101258\n"};
+    struct program programs[4];
+    const struct run_item item = {.programs = programs,
+                                  .program_count = 4,
+                                  .flags = {.name = "test",
+                                            .cpu = "qemu64",
+                                            .machine = kind == MACHINE_SOFT ? "pc" : "microvm",
+                                            .smp = "2",
+                                            .memory = "64M"}};
+    struct program_error error;
+    struct machine *machine;
+    struct run_result result;
+    char why[240];
+
+    for (unsigned i = 0; i < 4; i++) {
+        program_init(&programs[i]);
+        cr_assert(eq(int, program_parse(&programs[i], texts[i], strlen(texts[i]), &error), 0), "%u: %s",
+                  error.line, error.message);
+    }
+    cr_assert(eq(int, machine_open(&machine, kind, 0, NULL, NULL, why), 0), "%s", why);
+    cr_assert(eq(int, machine_run(machine, &item, 1, &result), 0));
+    cr_assert(eq(str, result.error, ""));
+    cr_assert(eq(u64, result.transcripts[0].outcomes[4].regs[0], 0x1f0000)); /* its own action 1 */
+    for (unsigned i = 1; i < 4; i++)
+        for (unsigned k = 0; k < programs[i].count; k++) {
+            cr_assert(eq(u8, result.transcripts[i].outcomes[k].status, OUTCOME_OK));
+            cr_assert(eq(u64, result.transcripts[i].outcomes[k].regs[0], 0), "program %u, action %u", i, k);
+        }
+    run_result_free(&result, 4);
+    machine_close(machine);
+    for (unsigned i = 0; i < 4; i++)
+        program_free(&programs[i]);
+}
+ON_BOTH(a_program_finds_nothing_of_the_one_before)
+
 /* QEMU has no command for these. */
 Test(probe_tcg, what_qemu_cannot_do_is_not_compared)
 {

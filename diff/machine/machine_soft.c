@@ -157,7 +157,7 @@ static void clear_ram(void *ctx)
     for (uint32_t i = 0; i < ram->touched_count; i++) {
         uint64_t at = ram->touched_list[i] * GPA_PAGE_SIZE;
 
-        if (at >= PROBE_RAM_BASE)
+        if (at < PROBE_SIPI_PAGE || at >= MAILBOX_GPA)
             memset(ram->host + at, 0, GPA_PAGE_SIZE);
     }
 }
@@ -305,10 +305,9 @@ static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_
 static void run_programs(struct soft_vm *sv, const struct run_item *item, struct run_result *result)
 {
     for (unsigned i = 0; i < item->program_count; i++) {
-        int err = i ? msr_cleanup(&sv->host, &item->programs[i - 1]) : 0;
+        const struct program *before = i ? &item->programs[i - 1] : NULL;
+        int err = mailbox_run_behind(&sv->host, before, &item->programs[i], &result->transcripts[i]);
 
-        if (!err)
-            err = mailbox_run(&sv->host, &item->programs[i], &result->transcripts[i]);
         if (err == -EINTR)
             break;
         if (err && err != -EIO)
@@ -383,6 +382,7 @@ static void run_configured(struct soft_vm *sv, struct soft_machine *sm, const st
                                      .raw_ns = env_now_ns,
                                      .restart = restart,
                                      .clear_ram = clear_ram,
+                                     .clears_mailbox = true,
                                      .host_action = host_action,
                                      .cancelled = is_cancelled,
                                      .runs_in_pump = true};

@@ -15,7 +15,6 @@
 #define LOOK_US          20
 #define SAMPLES_END      UINT32_MAX
 #define FORCED           0x80
-#define COMMAND_SEQ      1u
 #define BOOT_RETRIES_MAX 2
 
 struct run {
@@ -23,6 +22,7 @@ struct run {
     struct mailbox *m; /* guest RAM */
     const struct program *program;
     struct transcript *out;
+    uint32_t command;    /* command_seq of this program: 1 behind a reset */
     uint8_t *forced;     /* per action: FORCED | enum outcome_status when it was decided on this side */
     uint32_t position;   /* no action before this one can be current any more */
     uint32_t served_seq; /* last host_seq that was answered */
@@ -100,6 +100,16 @@ static void clear_ram(struct run *run)
         memset(ram, 0, size);
 }
 
+/* All of it, or what we put there ourselves where the host has cleared what the guest did. */
+static void clear_mailbox(struct run *run)
+{
+    struct mailbox_host *host = run->host;
+    size_t ours = offsetof(struct mailbox, actions) + host->actions_put * sizeof(run->m->actions[0]);
+
+    memset(run->m, 0, host->clears_mailbox ? ours : MAILBOX_SIZE);
+    host->actions_put = 0;
+}
+
 static bool is_for_probe(const struct run *run, const struct action *action)
 {
     return action->op != OP_NOTE && (is_host_op(action->op) || action->vcpu < run->host->vcpus);
@@ -108,6 +118,8 @@ static bool is_for_probe(const struct run *run, const struct action *action)
 /* The program with its addresses resolved. What the probe cannot do becomes a note, which it skips. */
 static void fill_actions(struct run *run)
 {
+    if (run->host->actions_put < run->program->count)
+        run->host->actions_put = run->program->count;
     for (uint32_t i = 0; i < run->program->count; i++) {
         const struct action *from = &run->program->actions[i];
         struct probe_action *to = &run->m->actions[i];
@@ -140,19 +152,22 @@ static void set_deadline(struct run *run, uint32_t index)
                        (hlt ? or_default(host->hlt_ns, HLT_NS) : or_default(host->action_ns, ACTION_NS));
 }
 
+unsigned mailbox_vcpus(const struct mailbox_host *host, const struct program *program)
+{
+    return program->config.vcpus > 1 ? host->vcpus : 1;
+}
+
 /* Everything in the mailbox that is ours to say, so that the probe goes on at action next after a reset, whatever the
- * guest did to the mailbox before. */
+ * guest did to the mailbox before. The probe starts at the magic, or behind another program at the command. */
 static void publish(struct run *run, uint32_t next)
 {
     struct mailbox *m = run->m;
-    bool smp = run->program->config.vcpus > 1 && run->host->vcpus > 1;
 
     fill_actions(run);
     m->version = 1;
-    m->command_seq = COMMAND_SEQ;
-    m->done_seq = 0;
+    m->done_seq = run->command - 1;
     m->count = run->program->count;
-    m->vcpus = smp ? run->host->vcpus : 1;
+    m->vcpus = mailbox_vcpus(run->host, run->program);
     m->host_seq = run->served_seq;
     m->host_ack = run->served_seq - 1; /* not what a probe that waits before the reset waits for */
     m->native = run->host->native_vmcall ? 0 : 1;
@@ -161,6 +176,7 @@ static void publish(struct run *run, uint32_t next)
     m->current = 0;
     m->next = next;
     atomic_thread_fence(memory_order_seq_cst);
+    m->command_seq = run->command;
     m->magic = MAILBOX_MAGIC;
 }
 
@@ -193,10 +209,24 @@ static int begin(struct run *run)
     if (err)
         return err;
     clear_ram(run);
-    memset(run->m, 0, sizeof(*run->m));
+    clear_mailbox(run);
     set_boot_deadline(run);
     publish(run, 0);
     return 0;
+}
+
+/* Behind first, in the same boot: the probe waits for a command, its vCPUs are numbered. */
+static void go_on(struct run *run, const struct run *first)
+{
+    memset(run->m->actions, 0, first->program->count * sizeof(run->m->actions[0]));
+    memset(run->m->outcomes, 0, first->program->count * sizeof(run->m->outcomes[0]));
+    for (unsigned v = 0; v < PROBE_VCPUS; v++)
+        run->m->event_count[v] = 0;
+    run->command = first->command + 1;
+    run->served_seq = first->served_seq;
+    run->started = true;
+    set_boot_deadline(run);
+    publish(run, 0);
 }
 
 /* The probe says where it is; only forward is believed. False: nothing usable there. */
@@ -428,7 +458,7 @@ static int look(struct run *run)
     struct mailbox *m = run->m;
     uint32_t state = m->state, seq = m->host_seq, index;
 
-    if (m->done_seq == COMMAND_SEQ)
+    if (m->done_seq == run->command)
         return 1;
     if (state == PROBE_BOOTING && !run->started)
         return deadline_passed(run->deadline_ns) ? boot_again(run) : 0;
@@ -494,15 +524,60 @@ static int collect_events(struct run *run)
     return 0;
 }
 
-static int run_program(struct run *run)
+/* 1: it came to its end. */
+static int run_actions(struct run *run)
 {
-    int err = begin(run);
+    int err = 0;
 
     while (!err) {
         err = turn(run);
         if (!err)
             err = look(run);
     }
+    return err;
+}
+
+static int run_create(struct run *run, struct mailbox_host *host, const struct program *program,
+                      struct transcript *out)
+{
+    *run = (struct run){.host = host, .program = program, .out = out, .sampled = UINT32_MAX, .command = 1};
+    run->m = (struct mailbox *)(host->ram + MAILBOX_GPA);
+    run->forced = calloc(program->count ? program->count : 1, sizeof(*run->forced));
+    out->outcomes = calloc(program->count ? program->count : 1, sizeof(*out->outcomes));
+    out->count = program->count;
+    return run->forced && out->outcomes ? 0 : -ENOMEM;
+}
+
+/* Runs first, of which nothing is kept, and leaves the probe waiting for run. */
+static int run_first(struct run *run, const struct program *program)
+{
+    struct transcript ignored;
+    struct run first;
+    int err;
+
+    transcript_init(&ignored);
+    err = run_create(&first, run->host, program, &ignored);
+    if (!err)
+        err = begin(&first);
+    if (!err)
+        err = run_actions(&first);
+    if (err > 0)
+        err = ignored.stopped[0] ? -ESTALE : 0;
+    else if (err == -EIO)
+        err = -ESTALE;
+    if (!err)
+        go_on(run, &first);
+    free(first.forced);
+    transcript_free(&ignored);
+    return err;
+}
+
+static int run_program(struct run *run, const struct program *first)
+{
+    int err = first ? run_first(run, first) : begin(run);
+
+    if (!err)
+        err = run_actions(run);
     if (err < 0 && err != -EIO)
         return err;
     collect_outcomes(run);
@@ -511,18 +586,21 @@ static int run_program(struct run *run)
     return err < 0 ? err : 0;
 }
 
-int mailbox_run(struct mailbox_host *host, const struct program *program, struct transcript *out)
+int mailbox_run(struct mailbox_host *host, const struct program *first, const struct program *program,
+                struct transcript *out)
 {
-    struct run run = {.host = host, .program = program, .out = out, .sampled = UINT32_MAX};
+    struct run run;
     int err;
 
     if (host->ram_size < MAILBOX_GPA + MAILBOX_SIZE || program->count > MAILBOX_ACTIONS)
         return -EINVAL;
-    run.m = (struct mailbox *)(host->ram + MAILBOX_GPA);
-    run.forced = calloc(program->count ? program->count : 1, sizeof(*run.forced));
-    out->outcomes = calloc(program->count ? program->count : 1, sizeof(*out->outcomes));
-    out->count = program->count;
-    err = run.forced && out->outcomes ? run_program(&run) : -ENOMEM;
+    err = run_create(&run, host, program, out);
+    if (!err)
+        err = run_program(&run, first);
     free(run.forced);
+    if (err == -ESTALE) { /* as if nothing had been asked: the caller may try again elsewhere */
+        transcript_free(out);
+        transcript_init(out);
+    }
     return err;
 }

@@ -23,8 +23,9 @@ struct mailbox_host {
     /* system_reset: RAM is kept, the guest starts at the reset vector and runs. May return before that has happened.
      * Called at the start of each program, for !reset, and after a hang. -errno: the VM is lost. */
     int (*restart)(void *ctx);
-    /* Zeroes guest RAM from PROBE_RAM_BASE on; NULL: the agent does so through ram. */
+    /* Zeroes guest RAM below PROBE_SIPI_PAGE and from PROBE_RAM_BASE on; NULL: the agent does so for the latter. */
     void (*clear_ram)(void *ctx);
+    bool clears_mailbox; /* clear_ram also zeroes what the guest stored in the mailbox */
     /* Any host action but !advance and !reset; its addresses are resolved. 0, -ENOTSUP (reported as not compared), or
      * another -errno, which is the action's result. -EIO: the VM is lost. May fill outcome->data. */
     int (*host_action)(void *ctx, const struct action *action, struct outcome *outcome);
@@ -34,6 +35,7 @@ struct mailbox_host {
         runs_in_pump; /* the VM moves in pump alone; else it runs beside us, and we sleep a little between looks */
     /* Set by mailbox_run while the guest takes a clock sample: pump should neither sleep nor run long. */
     bool urgent;
+    uint32_t actions_put; /* by mailbox_run, since the mailbox was cleared */
     /* Deadlines in ns of CLOCK_MONOTONIC; 0 takes the default in brackets. */
     uint64_t
         boot_ns; /* from restart to the probe waiting for its magic, and from there to all vCPUs [15 s] */
@@ -46,8 +48,14 @@ struct mailbox_host {
 
 /* Runs one program from reset and fills *out (initialised by the caller). 0: the transcript holds, out->stopped says
  * whether it ends early. -EIO: the VM is gone or its probe never came up, out->stopped says how; -EINTR: cancelled;
- * -ENOMEM; -EINVAL: too little RAM. Whatever the guest writes into its RAM, this neither crashes nor hangs. */
-int mailbox_run(struct mailbox_host *host, const struct program *program, struct transcript *out);
+ * -ENOMEM; -EINVAL: too little RAM. Whatever the guest writes into its RAM, this neither crashes nor hangs.
+ * Program first, NULL: none, runs between the reset and that program, with the same vCPUs (mailbox_vcpus), without host
+ * actions, and is part of no transcript. -ESTALE: it did not come to its end, and nothing of the program ran. */
+int mailbox_run(struct mailbox_host *host, const struct program *first, const struct program *program,
+                struct transcript *out);
+
+/* How many vCPUs are started for a program; the others wait for SIPI as after a reset. */
+unsigned mailbox_vcpus(const struct mailbox_host *host, const struct program *program);
 
 /* Guest-physical address of an operand in a VM with this much RAM (decision 9). */
 uint64_t mailbox_resolve(const struct operand *operand, uint64_t ram_size);

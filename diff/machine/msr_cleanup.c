@@ -26,39 +26,53 @@ static bool needed(const struct program *program)
     return false;
 }
 
-static int compose(struct program *program, unsigned vcpus)
+static int compose(struct program *writes, unsigned vcpus)
 {
-    unsigned used = vcpus < PROGRAM_VCPUS_MAX ? vcpus : PROGRAM_VCPUS_MAX;
-
-    program->config.vcpus = (uint8_t)used;
-    for (unsigned vcpu = 0; vcpu < used; vcpu++)
+    for (unsigned vcpu = 0; vcpu < vcpus; vcpu++)
         for (unsigned i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
             const struct action action = {.op = OP_WRMSR,
                                           .vcpu = (uint8_t)vcpu,
                                           .args = {{.value = msrs[i].index}, {.value = msrs[i].at_create}}};
 
-            if (!program_add(program, &action))
+            if (!program_add(writes, &action))
                 return -ENOMEM;
         }
     return 0;
 }
 
-int msr_cleanup(struct mailbox_host *host, const struct program *program)
+/* From a reset of their own: they need vCPUs that the next program must find waiting for SIPI. */
+static int run_apart(struct mailbox_host *host, const struct program *writes)
 {
-    struct transcript transcript;
-    struct program writes;
+    struct transcript ignored;
     int err;
 
-    if (!needed(program))
-        return 0;
+    transcript_init(&ignored);
+    err = mailbox_run(host, NULL, writes, &ignored);
+    if (err == -EIO || (!err && ignored.stopped[0]))
+        err = -ESTALE;
+    transcript_free(&ignored);
+    return err;
+}
+
+int mailbox_run_behind(struct mailbox_host *host, const struct program *before, const struct program *program,
+                       struct transcript *out)
+{
+    struct program writes;
+    unsigned vcpus;
+    bool apart;
+    int err;
+
+    if (!before || !needed(before))
+        return mailbox_run(host, NULL, program, out);
+    vcpus = mailbox_vcpus(host, before); /* no other can have written */
+    apart = vcpus > mailbox_vcpus(host, program);
     program_init(&writes);
-    transcript_init(&transcript);
-    err = compose(&writes, host->vcpus);
+    writes.config.vcpus = apart ? before->config.vcpus : program->config.vcpus;
+    err = compose(&writes, vcpus < PROGRAM_VCPUS_MAX ? vcpus : PROGRAM_VCPUS_MAX);
+    if (!err && apart)
+        err = run_apart(host, &writes);
     if (!err)
-        err = mailbox_run(host, &writes, &transcript);
-    if (!err && transcript.stopped[0])
-        err = -EIO;
-    transcript_free(&transcript);
+        err = mailbox_run(host, apart ? NULL : &writes, program, out);
     program_free(&writes);
     return err;
 }

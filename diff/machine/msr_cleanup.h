@@ -6,8 +6,10 @@
 #include "diff/machine/mailbox_run.h"
 #include "diff/program/program.h"
 
-/* Runs the writes on every vCPU of host, as a program that is part of no transcript; nothing where program wrote no MSR.
- * A write that is refused has left nothing behind: enforcement is on. -ENOMEM; -EIO: the VM is lost. */
-int msr_cleanup(struct mailbox_host *host, const struct program *program);
+/* mailbox_run() of program on a VM that ran `before`, NULL: none. The writes come between the reset and the program where
+ * its vCPUs suffice, and cost a reset of their own where they do not; a write that is refused has left nothing behind:
+ * enforcement is on. Returns what mailbox_run() does; -ESTALE: the VM is to be replaced, nothing of program ran. */
+int mailbox_run_behind(struct mailbox_host *host, const struct program *before, const struct program *program,
+                       struct transcript *out);
 
 #endif

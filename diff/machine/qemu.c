@@ -369,6 +369,19 @@ static int replace(struct qemu *q, unsigned *relaunches)
     return qemu_launch(q, NULL, &result->refused, result->error);
 }
 
+/* On a QEMU that the program before did not lose, and that can be cleaned up behind it; else on a fresh one. */
+static int run_program(struct qemu *q, struct mailbox_host *host, unsigned i, bool lost, unsigned *relaunches)
+{
+    const struct program *program = &q->item->programs[i];
+    struct transcript *out = &q->result->transcripts[i];
+    int err = lost ? -ESTALE : mailbox_run_behind(host, i ? program - 1 : NULL, program, out);
+
+    if (err != -ESTALE)
+        return err;
+    err = replace(q, relaunches);
+    return err ? err : mailbox_run(host, NULL, program, out);
+}
+
 static int run_programs(struct qemu *q)
 {
     const struct run_item *item = q->item;
@@ -379,15 +392,8 @@ static int run_programs(struct qemu *q)
     bool lost = false;
 
     for (unsigned i = 0; i < item->program_count; i++) {
-        int err = 0;
+        int err = run_program(q, &host, i, lost, &relaunches);
 
-        /* One that cannot be cleaned up after is as good as lost: the next program gets a fresh QEMU. */
-        if (i && !lost)
-            lost = msr_cleanup(&host, &item->programs[i - 1]);
-        if (lost)
-            err = replace(q, &relaunches);
-        if (!err)
-            err = mailbox_run(&host, &item->programs[i], &result->transcripts[i]);
         if (err == -EINTR || qemu_cancelled(q))
             return -EINTR;
         if (err && err != -EIO) {
