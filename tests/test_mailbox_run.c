@@ -14,6 +14,7 @@ struct fake_guest {
     struct mailbox *mailbox;
     unsigned restarts, boots_without_vcpus; /* so many of them never get all vCPUs */
     uint32_t boots;
+    uint64_t now_ns;
     unsigned programs; /* it has run so many */
     struct {
         uint32_t count, vcpus, stale_outcomes, stale_events;
@@ -64,8 +65,9 @@ static bool pump(void *ctx, char why[240])
 
 static uint64_t raw_ns(void *ctx)
 {
-    (void)ctx;
-    return 0;
+    struct fake_guest *g = ctx;
+
+    return g->now_ns += 1000;
 }
 
 /* Of so many vCPUs, on the last of them. */

@@ -34,6 +34,8 @@ struct run_item { /* programs to run from reset, in order, under one flag set */
     /* Their guest actions are cpuid without a mode: the probe stays in 32-bit mode, each vCPU reads its own at once.
      * Quickest, and the only way for CPU models without long mode. */
     bool cpuid_only;
+    /* soft only: time is made by what the vCPUs do, so that equal items give equal transcripts, clocks included. */
+    bool counted_time;
 };
 
 struct run_result {                 /* of one run_item */

@@ -1,18 +1,17 @@
-/* The soft machine: our VMM with its software vCPU runs the probe, in real time, from the flags that QEMU gets.
+/* The soft machine: our VMM with its software vCPU runs the probe from the flags that QEMU gets.
  * Decisions 3, 4, 11. */
 #include <cpuid.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sys/utsname.h>
 #include "diff/machine/child.h"
-#include "diff/machine/deadline.h"
 #include "diff/machine/driver.h"
 #include "diff/machine/mailbox_run.h"
 #include "diff/machine/msr_cleanup.h"
 #include "diff/machine/qemu.h"
+#include "diff/machine/soft_clock.h"
 #include "diff/probe/rom.h"
 #include "diff/program/host_act.h"
 #include "vmm/backend/soft.h"
@@ -39,6 +38,7 @@ struct soft_machine {
 struct soft_vm { /* of one run_item */
     struct vm vm;
     struct soft *soft;
+    struct soft_clock clock;
     struct kvmclock_device clock_device;
     struct mailbox_host host;
     const struct machine *machine;
@@ -49,32 +49,6 @@ struct soft_vm { /* of one run_item */
     } turns[PROGRAM_VCPUS_MAX];
 };
 
-static uint64_t env_now_ns(void *ctx)
-{
-    (void)ctx;
-    return clock_ns(CLOCK_MONOTONIC_RAW);
-}
-
-static uint64_t env_tsc(void *ctx)
-{
-    const struct soft_machine *sm = ctx;
-
-    return (uint64_t)((unsigned __int128)env_now_ns(NULL) * sm->tsc_khz / 1000000u);
-}
-
-static uint64_t env_realtime_ns(void *ctx)
-{
-    (void)ctx;
-    return clock_ns(CLOCK_REALTIME);
-}
-
-static uint64_t env_run_delay_ns(void *ctx, unsigned vcpu_id)
-{
-    (void)ctx;
-    (void)vcpu_id;
-    return 0;
-}
-
 static unsigned scheduled_vcpus(const struct soft_vm *sv)
 {
     return sv->vm.config.vcpus < PROGRAM_VCPUS_MAX ? sv->vm.config.vcpus : PROGRAM_VCPUS_MAX;
@@ -83,7 +57,7 @@ static unsigned scheduled_vcpus(const struct soft_vm *sv)
 /* Those whose time off the CPU is over run again; at a reset all do. */
 static void schedule_due(struct soft_vm *sv, bool all)
 {
-    uint64_t now_ns = env_now_ns(NULL);
+    uint64_t now_ns = soft_clock_ns(&sv->clock);
 
     for (unsigned i = 0; i < scheduled_vcpus(sv); i++)
         if (vcpu_descheduled(&sv->vm.vcpus[i]) && (all || now_ns >= sv->turns[i].on_ns))
@@ -101,7 +75,7 @@ static int deschedule(struct soft_vm *sv, const struct action *action)
     if (vcpu_descheduled(&sv->vm.vcpus[id]))
         return -EBUSY;
     vcpu_deschedule(&sv->vm.vcpus[id]);
-    sv->turns[id].off_ns = env_now_ns(NULL);
+    sv->turns[id].off_ns = soft_clock_ns(&sv->clock);
     sv->turns[id].on_ns = sv->turns[id].off_ns + ns;
     return 0;
 }
@@ -113,7 +87,7 @@ static bool pump(void *ctx, char why[240])
     struct stop stop;
 
     if (sv->paused) {
-        pause_us(50);
+        soft_clock_idle(&sv->clock, UINT64_MAX);
         return true;
     }
     vm_host_events(&sv->vm);
@@ -121,7 +95,7 @@ static bool pump(void *ctx, char why[240])
     soft_run(sv->soft, sv->host.urgent ? URGENT_SLICE : SLICE, &stop);
     switch (stop.reason) {
     case STOP_IDLE:
-        pause_us(50);
+        soft_clock_idle(&sv->clock, stop.wake_ns);
         return true;
     case STOP_MSR: /* the filter holds that one register */
         core_count_answer(&sv->vm.vcpus[stop.vcpu_id], sv->cores, sv->threads);
@@ -223,6 +197,13 @@ static int host_action(void *ctx, const struct action *action, struct outcome *o
     }
 }
 
+static uint64_t host_now_ns(void *ctx)
+{
+    struct soft_vm *sv = ctx;
+
+    return soft_clock_ns(&sv->clock);
+}
+
 static bool is_cancelled(void *ctx)
 {
     const struct soft_vm *sv = ctx;
@@ -259,13 +240,7 @@ static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_
                   const struct cpuid_table *tables, const uint32_t *apic_ids,
                   const struct cpuid_outcome *outcome)
 {
-    const struct env env = {.tsc = env_tsc,
-                            .now_ns = env_now_ns,
-                            .realtime_ns = env_realtime_ns,
-                            .run_delay_ns = env_run_delay_ns,
-                            .ctx = sm,
-                            .tsc_khz = sm->tsc_khz,
-                            .clocksource_tsc = sm->clocksource_tsc};
+    struct env env = {.clocksource_tsc = sm->clocksource_tsc};
     const struct vm_config config = {.vcpus = (uint16_t)smp_vcpus(item->flags.smp),
                                      .apic_ids = apic_ids,
                                      .ids_32bit = outcome->ids_32bit,
@@ -276,8 +251,11 @@ static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_
                                      .sched_info = true, /* CPU-2: every kernel that distributions build */
                                      .version = KVM_6_1,
                                      .msr_exits = MSR_EXIT_FILTER};
-    int err = vm_create(&sv->vm, &config, &env);
+    int err;
 
+    sv->clock = (struct soft_clock){.counted = item->counted_time, .tsc_khz = sm->tsc_khz};
+    soft_clock_env(&sv->clock, &env);
+    err = vm_create(&sv->vm, &config, &env);
     if (err)
         return err;
     core_count_claim(&sv->vm);
@@ -296,6 +274,7 @@ static int create(struct soft_vm *sv, struct soft_machine *sm, const struct run_
         kvmclock_device_create(&sv->clock_device, &sv->vm);
         kvmclock_device_running(&sv->clock_device, &sv->vm);
         err = soft_create(&sv->soft, &sv->vm);
+        sv->clock.soft = sv->soft;
     }
     if (err)
         vm_destroy(&sv->vm);
@@ -310,7 +289,10 @@ static void run_programs(struct soft_vm *sv, const struct run_item *item, struct
 
         if (err == -EINTR)
             break;
-        if (err && err != -EIO)
+        if (err == -ESTALE)
+            snprintf(result->error, sizeof(result->error),
+                     "program %u did not run: the one before left the VM stuck", i);
+        else if (err && err != -EIO)
             snprintf(result->error, sizeof(result->error), "program %u: %s", i, strerror(-err));
         machine_step(sv->machine, item->flags.name, i + 1, item->program_count);
     }
@@ -379,7 +361,7 @@ static void run_configured(struct soft_vm *sv, struct soft_machine *sm, const st
                                      .cpuid_only = item->cpuid_only,
                                      .ctx = sv,
                                      .pump = pump,
-                                     .raw_ns = env_now_ns,
+                                     .raw_ns = host_now_ns,
                                      .restart = restart,
                                      .clear_ram = clear_ram,
                                      .clears_mailbox = true,

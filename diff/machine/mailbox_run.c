@@ -54,6 +54,12 @@ uint64_t mailbox_resolve(const struct operand *operand, uint64_t ram_size)
     return operand->value + (operand->base < BASE_COUNT ? bases[operand->base] : 0);
 }
 
+/* Deadlines, too, are on the clock of whoever runs the VM: where time is counted, they do not depend on the host. */
+static uint64_t now_ns(const struct run *run)
+{
+    return run->host->raw_ns(run->host->ctx);
+}
+
 static int fail(struct run *run, int err, const char *text)
 {
     if (!run->out->stopped[0])
@@ -77,11 +83,11 @@ static int turn(struct run *run)
 
 static int wait_for_boot(struct run *run, uint32_t boots_before)
 {
-    uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+    uint64_t deadline = now_ns(run) + or_default(run->host->boot_ns, BOOT_NS);
     int err = 0;
 
     while (!err && run->m->boots == boots_before) {
-        if (deadline_passed(deadline))
+        if (now_ns(run) >= deadline)
             return fail(run, -EIO, "the probe did not start after a reset; look at the VM's messages");
         err = turn(run);
     }
@@ -138,7 +144,7 @@ static void fill_actions(struct run *run)
 static void set_boot_deadline(struct run *run)
 {
     run->timed = UINT32_MAX;
-    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) + or_default(run->host->boot_ns, BOOT_NS);
+    run->deadline_ns = now_ns(run) + or_default(run->host->boot_ns, BOOT_NS);
 }
 
 static void set_deadline(struct run *run, uint32_t index)
@@ -148,8 +154,8 @@ static void set_deadline(struct run *run, uint32_t index)
     bool hlt = action->op == OP_HLT && action->vcpu == 0;
 
     run->timed = index;
-    run->deadline_ns = clock_ns(CLOCK_MONOTONIC) +
-                       (hlt ? or_default(host->hlt_ns, HLT_NS) : or_default(host->action_ns, ACTION_NS));
+    run->deadline_ns =
+        now_ns(run) + (hlt ? or_default(host->hlt_ns, HLT_NS) : or_default(host->action_ns, ACTION_NS));
 }
 
 unsigned mailbox_vcpus(const struct mailbox_host *host, const struct program *program)
@@ -244,11 +250,10 @@ static void decide(struct run *run, uint32_t index, enum outcome_status status, 
 
 static int advance(struct run *run, uint64_t ns)
 {
-    uint64_t start = run->host->raw_ns(run->host->ctx);
-    uint64_t guard = clock_ns(CLOCK_MONOTONIC) + 2 * MAILBOX_ADVANCE_MAX_NS;
+    uint64_t start = now_ns(run);
     int err = 0;
 
-    while (!err && run->host->raw_ns(run->host->ctx) - start < ns && !deadline_passed(guard))
+    while (!err && now_ns(run) - start < ns)
         err = turn(run);
     return err;
 }
@@ -351,19 +356,19 @@ static int take_sample(struct run *run, uint32_t seq, struct clock_sample *sampl
 {
     struct mailbox_host *host = run->host;
     struct mailbox *m = run->m;
-    uint64_t before, after, deadline = clock_ns(CLOCK_MONOTONIC) + or_default(host->action_ns, ACTION_NS);
+    uint64_t before, after, deadline = now_ns(run) + or_default(host->action_ns, ACTION_NS);
 
-    before = host->raw_ns(host->ctx);
+    before = now_ns(run);
     m->sample_request = seq;
     while (m->sample_seq != seq) {
         int err = turn(run);
 
         if (err)
             return err;
-        if (deadline_passed(deadline))
+        if (now_ns(run) >= deadline)
             return 0;
     }
-    after = host->raw_ns(host->ctx);
+    after = now_ns(run);
     atomic_thread_fence(memory_order_acquire);
     memcpy(sample, &m->sample, sizeof(*sample));
     memset(sample->pad, 0, sizeof(sample->pad));
@@ -461,14 +466,14 @@ static int look(struct run *run)
     if (m->done_seq == run->command)
         return 1;
     if (state == PROBE_BOOTING && !run->started)
-        return deadline_passed(run->deadline_ns) ? boot_again(run) : 0;
+        return now_ns(run) >= run->deadline_ns ? boot_again(run) : 0;
     run->started = true;
     if (state == PROBE_PANIC)
         return get_over_hang(run, "broke the probe");
     if (m->current >= run->program->count && run->program->count)
         return get_over_hang(run, "overwrote the mailbox");
     if (!read_current(run, &index))
-        return deadline_passed(run->deadline_ns) ? get_over_hang(run, "hung") : 0;
+        return now_ns(run) >= run->deadline_ns ? get_over_hang(run, "hung") : 0;
     atomic_thread_fence(memory_order_acquire);
     if (state == PROBE_HOST_ACTION && seq != run->served_seq && is_host_op(run->program->actions[index].op))
         return serve_host(run, index, seq);
@@ -477,7 +482,7 @@ static int look(struct run *run)
     run->position = index;
     if (state == PROBE_RUNNING && run->timed != index)
         set_deadline(run, index);
-    return deadline_passed(run->deadline_ns) ? get_over_hang(run, "hung") : 0;
+    return now_ns(run) >= run->deadline_ns ? get_over_hang(run, "hung") : 0;
 }
 
 static void collect_outcomes(struct run *run)

@@ -18,7 +18,8 @@ struct mailbox_host {
     void *ctx;
     /* Lets the VM run a little. False: it is gone; *why (240 bytes) then holds one line. */
     bool (*pump)(void *ctx, char why[240]);
-    /* Clock of the samples' brackets: CLOCK_MONOTONIC_RAW of the kernel that runs the VM (decision 4). */
+    /* Clock of the samples' brackets and of deadlines: CLOCK_MONOTONIC_RAW of the kernel that runs the VM (decision 4),
+     * or counted. It never stands still while pump is called. */
     uint64_t (*raw_ns)(void *ctx);
     /* system_reset: RAM is kept, the guest starts at the reset vector and runs. May return before that has happened.
      * Called at the start of each program, for !reset, and after a hang. -errno: the VM is lost. */
@@ -36,7 +37,7 @@ struct mailbox_host {
     /* Set by mailbox_run while the guest takes a clock sample: pump should neither sleep nor run long. */
     bool urgent;
     uint32_t actions_put; /* by mailbox_run, since the mailbox was cleared */
-    /* Deadlines in ns of CLOCK_MONOTONIC; 0 takes the default in brackets. */
+    /* Deadlines in ns of raw_ns; 0 takes the default in brackets. */
     uint64_t
         boot_ns; /* from restart to the probe waiting for its magic, and from there to all vCPUs [15 s] */
     uint64_t action_ns; /* one action [8 s] */

@@ -53,6 +53,11 @@ uint64_t soft_instructions(const struct soft *soft)
     return soft->instructions;
 }
 
+uint64_t soft_pauses(const struct soft *soft)
+{
+    return soft->pauses;
+}
+
 void soft_flush(struct soft *soft)
 {
     code_cache_flush(soft->cache);
@@ -118,6 +123,7 @@ static bool vcpu_step(struct soft *soft, struct vcpu *vcpu, uint64_t budget, uin
         soft->instructions += exit.executed;
         soft_trace_exit(soft, vcpu, &exit);
         *yield = exit.reason == CPU_EXIT_PAUSE;
+        soft->pauses += *yield;
         if (exit.reason == CPU_EXIT_UNIMPLEMENTED) {
             stop_at(stop, STOP_UNIMPLEMENTED, vcpu);
             snprintf(stop->text, sizeof(stop->text), "%s", exit.text);

@@ -33,6 +33,7 @@ void soft_destroy(struct soft *soft);
 void soft_run(struct soft *soft, uint64_t budget, struct stop *stop);
 void soft_request_stop(struct soft *soft, int code); /* from a bus callback: stops after this instruction */
 uint64_t soft_instructions(const struct soft *soft); /* executed so far */
+uint64_t soft_pauses(const struct soft *soft);       /* of them PAUSE: the guest waits for another vCPU */
 /* Lines about what the guest does, while the run goes on; NULL line: none. Meant for people, not stable. */
 enum soft_trace_what { SOFT_TRACE_INSN = 1, SOFT_TRACE_EXIT = 2, SOFT_TRACE_PV = 4 };
 struct soft_trace {

@@ -9,7 +9,7 @@ struct soft {
     struct vm *vm;
     struct code_cache *cache;
     struct cpu **cpus; /* one per vCPU, made when it first runs */
-    uint64_t instructions;
+    uint64_t instructions, pauses;
     uint64_t trace_seen;   /* of vm->trace.total: host stores that the code cache knows about */
     unsigned current;      /* vCPU whose turn it is */
     uint64_t quantum_left; /* instructions of its turn */
