@@ -75,6 +75,13 @@ static bool in_window(uint64_t gva)
     return gva - PROBE_WINDOW < PROBE_WINDOW_PAGES * GPA_PAGE_SIZE;
 }
 
+bool invariants_lost(const struct invariants *inv, const struct action *action, uint64_t size)
+{
+    uint64_t gva = invariants_operand(inv, &action->args[0]);
+
+    return !inv->memory.window_known && (in_window(gva) || in_window(gva + size - 1));
+}
+
 /* An access that touches an address which is none faults whatever its other bytes meet. */
 static void note_fault(struct access_seen *access, struct trap trap)
 {
@@ -102,8 +109,7 @@ void invariants_access_before(struct invariants *inv, const struct action *actio
     unsigned size = access_size(action);
 
     access->size = 0;
-    if (!size || !invariants_has_vcpu(inv, action) ||
-        (!inv->memory.window_known && (in_window(gva) || in_window(gva + size - 1))))
+    if (!size || !invariants_has_vcpu(inv, action) || invariants_lost(inv, action, size))
         return;
     *access = (struct access_seen){.size = (uint8_t)size, .plain = true, .write = action->op > OP_LOAD64};
     for (unsigned i = 0; i < size; i++) {

@@ -60,6 +60,8 @@ bool invariants_access(struct invariants *inv, const struct action *action, cons
                        bool stores, struct violation *violation);
 struct trap invariants_translate(const struct invariants *inv, const struct action *action, uint64_t gva,
                                  bool write, uint64_t *gpa);
+/* [gva, gva + size) of an action lies in the window, and nobody knows what is there. */
+bool invariants_lost(const struct invariants *inv, const struct action *action, uint64_t size);
 /* After the last store of the host in an action. */
 bool invariants_landed(const struct invariants *inv, const struct action *action,
                        const struct trace_entry *entry, struct violation *violation);

@@ -68,6 +68,13 @@ static void mark_stored(struct memory_seen *mem, uint64_t gpa, uint64_t len)
     }
 }
 
+/* A store was made, and nobody knows where. */
+static void mark_everything(struct memory_seen *mem)
+{
+    for (unsigned i = 0; i < mem->count; i++)
+        mem->slots[i].stored = UINT32_MAX;
+}
+
 static void mark_handlers(struct invariants *inv)
 {
     for (unsigned i = 0; i < inv->vcpu_count; i++)
@@ -351,10 +358,9 @@ static bool check_host_stores(struct invariants *inv, const struct action *actio
     const struct trace *trace = &inv->vm->trace;
     uint64_t at = inv->trace_seen;
 
-    if (trace->total - at > TRACE_ENTRIES) { /* the others may have been anywhere */
+    if (trace->total - at > TRACE_ENTRIES) {
         at = trace->total - TRACE_ENTRIES;
-        for (unsigned i = 0; i < inv->memory.count; i++)
-            inv->memory.slots[i].stored = UINT32_MAX;
+        mark_everything(&inv->memory);
     }
     for (; at < trace->total; at++)
         if (!check_host_store(inv, &trace->ring[at % TRACE_ENTRIES], violation))
@@ -404,6 +410,8 @@ bool invariants_memory(struct invariants *inv, const struct action *action, cons
             return false;
     } else if (action->op == OP_ON_INTERRUPT) {
         mark_handlers(inv);
+    } else if (invariants_lost(inv, action, op_info(OP_FILL)->limit)) {
+        mark_everything(&inv->memory);
     } else if (action->op == OP_FILL) {
         mark_fill(inv, action);
     } else if (!check_guest_store(inv, outcome, violation)) {
