@@ -5,6 +5,7 @@
 #include <string.h>
 #include "diff/program/host_act.h"
 #include "fuzz/invariants_parts.h"
+#include "vmm/abi/pvclock.h"
 
 static struct slot_seen *slot_at(struct memory_seen *mem, uint64_t gpa)
 {
@@ -226,6 +227,16 @@ static bool check_areas(const struct invariants *inv, struct violation *violatio
     return true;
 }
 
+/* A clock record went with its memory: no guest reads it until the host has written another. */
+static void forget_clocks(struct invariants *inv)
+{
+    for (unsigned i = 0; i < inv->vcpu_count; i++) {
+        struct vcpu_seen *seen = &inv->vcpus[i];
+
+        seen->reader.known &= good(inv, seen->clock_gpa, sizeof(struct pvclock_vcpu_time_info));
+    }
+}
+
 static bool check_slot_action(struct invariants *inv, const struct action *action,
                               const struct outcome *outcome, bool stores, struct violation *violation)
 {
@@ -239,7 +250,12 @@ static bool check_slot_action(struct invariants *inv, const struct action *actio
     if (outcome->regs[0] != want)
         return violate(violation, "SLOT", "%s gave errno %" PRIu64 ", not %" PRIu64,
                        op_info(action->op)->word, outcome->regs[0], want);
-    return want || change_slots(inv, action, stores, violation);
+    if (want)
+        return true;
+    if (!change_slots(inv, action, stores, violation))
+        return false;
+    forget_clocks(inv);
+    return true;
 }
 
 /* The dirty log. */
