@@ -1,6 +1,7 @@
 /* CPUID as the guest sees it: the table, where it is looked at, what follows the CPU. spec CPU-*. */
 #include <errno.h>
 #include "tests/fake_vm.h"
+#include "vmm/board/reset.h"
 #include "vmm/core/cpuid_table.h"
 
 Test(enforce, CPU_9_after_the_first_entry_only_the_same_table_is_accepted)
@@ -202,7 +203,7 @@ Test(enforce, CPU_without_an_apic_its_bit_is_off)
     config.apic_off = true;
     fake_vm_create(&f, &config, true);
     cr_assert(eq(u32, vcpu_cpuid(f.vcpu, 1, 0).edx >> 9 & 1, 0));
-    vm_system_reset(&f.vm);
+    board_system_reset(&f.vm);
     cr_assert(eq(u64, f.vcpu->apic.base_msr, 0));
 }
 

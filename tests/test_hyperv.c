@@ -4,6 +4,7 @@
 #include "tests/fake_vm.h"
 #include "vmm/abi/hyperv.h"
 #include "vmm/board/migrate.h"
+#include "vmm/board/reset.h"
 #include "vmm/pv/hyperv.h"
 
 #define OS_ID 0x8100000000000000ull
@@ -457,7 +458,7 @@ Test(hyperv, QMU_8_a_system_reset_clears_what_QEMU_knows_of)
 {
     FAKE_VM(f);
     live(&f);
-    vm_system_reset(&f.vm);
+    board_system_reset(&f.vm);
     cr_assert(eq(u64, guest_rdmsr(&f, HV_X64_MSR_GUEST_OS_ID), 0));
     cr_assert(eq(u64, guest_rdmsr(&f, HV_X64_MSR_HYPERCALL), PAGE), "no guest, no change of the address");
     cr_assert(eq(u64, guest_rdmsr(&f, HV_X64_MSR_VP_ASSIST_PAGE), 0));
@@ -474,7 +475,7 @@ Test(hyperv, SAV_1_a_snapshot_holds_the_registers)
     live(&f);
     vcpu_set_hv_enforce(&f.vm.vcpus[1], true);
     cr_assert(eq(int, vm_save(&f.vm, &data, &len), 0));
-    vm_system_reset(&f.vm);
+    board_system_reset(&f.vm);
     guest_wrmsr(&f, HV_X64_MSR_REENLIGHTENMENT_CONTROL, 0);
     vcpu_set_hv_enforce(&f.vm.vcpus[1], false);
     cr_assert(eq(int, vm_restore(&f.vm, data, len, message), 0), "%s", message);

@@ -2,6 +2,7 @@
 #include "tests/apic_fixture.h"
 #include "vmm/apic/ioapic.h"
 #include "vmm/board/msi.h"
+#include "vmm/board/reset.h"
 
 #define MASKED     0x10000u
 #define LEVEL      0x8000u
@@ -326,7 +327,7 @@ Test(ioapic, system_reset_masks_all_pins)
     io_write(&f, 0, 0x05000000);
     route(&f, 9, LEVEL | 0x49, 0);
     ioapic_set_pin(&f.vm, 9, true);
-    vm_system_reset(&f.vm);
+    board_system_reset(&f.vm);
     cr_assert(eq(u32, low_half(&f, 9), MASKED));
     cr_assert(eq(u32, io_read(&f, 0), 0));
 }

@@ -290,6 +290,22 @@ Test(migrate, STB_3_tscs_that_agreed_agree_again)
     cr_assert(p.to.vm.vcpus[1].tsc_matched);
 }
 
+/* KVM drops the write without the CPUID bit, though it let the guest's TSC write move the register. */
+Test(migrate, CLK_15_TSC_ADJUST_arrives_where_CPUID_has_it)
+{
+    PAIR(p);
+    guest(&p, ALL_FEATURES);
+    guest_wrmsr(&p.from, MSR_IA32_TSC_ADJUST, 777);
+    move(&p);
+    cr_assert(eq(u64, guest_rdmsr(&p.to, MSR_IA32_TSC_ADJUST), 777));
+    p.from.vcpu->caps &= ~(uint32_t)CAP_TSC_ADJUST;
+    p.to.vcpu->caps &= ~(uint32_t)CAP_TSC_ADJUST;
+    vm_renew(&p.to.vm);
+    move(&p);
+    cr_assert(eq(u64, guest_rdmsr(&p.from, MSR_IA32_TSC_ADJUST), 777));
+    cr_assert(eq(u64, guest_rdmsr(&p.to, MSR_IA32_TSC_ADJUST), 0));
+}
+
 Test(migrate, QMU_9_into_the_same_machine_renewed)
 {
     struct kvmclock_device clock = {0};

@@ -1,6 +1,7 @@
 /* The filter of a guest's MSR accesses. spec SAV-10, SAV-11, GEN-4. */
 #include <errno.h>
 #include "tests/fake_vm.h"
+#include "vmm/board/reset.h"
 #include "vmm/pv/msr_filter.h"
 
 #define MSR  MSR_KVM_STEAL_TIME /* base + 3 */
@@ -233,7 +234,7 @@ Test(msr_filter, SAV_12_what_is_allowed_asks_nobody)
         cr_assert(eq(u8, f.vcpu->hold, 0));                                                                  \
         cr_assert(eq(u8, f.vcpu->msr_exit.reason, 0));                                                       \
     }
-ENDS_ROW(SAV_12_a_reset_ends_the_question, vm_system_reset(&f.vm))
+ENDS_ROW(SAV_12_a_reset_ends_the_question, board_system_reset(&f.vm))
 ENDS_ROW(SAV_12_an_INIT_ends_the_question, vcpu_init(f.vcpu))
 
 Test(msr_filter, SAV_12_reasons_that_do_not_exist_are_refused)

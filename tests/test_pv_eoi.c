@@ -1,6 +1,7 @@
 /* PV EOI offers, their withdrawal and consumption, alone and with the local APIC. spec EOI-*. */
 #include "tests/fake_vm.h"
 #include "vmm/apic/ioapic.h"
+#include "vmm/board/reset.h"
 
 #define WORD 0x6000ull
 #define V1   0x41
@@ -232,7 +233,7 @@ Test(pv_eoi, EOI_10_out_of_the_guest_nothing_is_pending)
     FAKE_VM(f);
     eoi_machine(&f);
     inject(&f, V1);
-    vm_system_reset(&f.vm);
+    board_system_reset(&f.vm);
     cr_assert(eq(u8, byte(&f), 0));
     cr_assert(not(f.vcpu->eoi.pending));
 }
@@ -246,7 +247,7 @@ Test(pv_eoi, EOI_10_a_reset_takes_back_the_offer_of_a_register_that_QEMU_does_no
     guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, WORD | 1);
     inject(&f, V1);
     cr_assert(eq(u8, byte(&f), 1));
-    vm_system_reset(&f.vm);
+    board_system_reset(&f.vm);
     cr_assert(eq(u8, byte(&f), 0));
     cr_assert(not(f.vcpu->eoi.pending));
 }

@@ -1,6 +1,7 @@
 /* INIT and system reset: which registers go back, which stay, and that no shared page is written.
  * spec RST-*, QMU-7, QMU-8, POL-2, API-4. */
 #include "tests/msr_fixture.h"
+#include "vmm/board/reset.h"
 
 Test(msr, POL_2_is_1_at_first_per_vcpu_kept_over_init_and_1_again_after_reset)
 {
@@ -13,7 +14,7 @@ Test(msr, POL_2_is_1_at_first_per_vcpu_kept_over_init_and_1_again_after_reset)
     cr_assert(eq(u64, other, 1));
     vcpu_init(f.vcpu);
     cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_POLL_CONTROL), 0));
-    vm_system_reset(&f.vm);
+    board_system_reset(&f.vm);
     cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_POLL_CONTROL), 1));
 }
 
@@ -106,7 +107,7 @@ Test(msr, QMU_8_and_S2_system_reset_writes_every_msr_back) /* known bug KB-33 */
     guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, 0x4001);
     guest_wrmsr(&f, MSR_KVM_POLL_CONTROL, 0);
     guest_wrmsr(&f, MSR_KVM_ASYNC_PF_EN, 0x7009);
-    vm_system_reset(&f.vm);
+    board_system_reset(&f.vm);
     uint64_t stores = f.vm.trace.total;
     fake_advance(&f, 1000000000000);
     vcpu_enter(f.vcpu);
@@ -127,7 +128,7 @@ Test(msr, QMU_7_and_S4_system_reset_skips_what_the_guest_was_not_shown)
     guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x3001);
     guest_wrmsr(&f, MSR_KVM_PV_EOI_EN, 0x4001);
     guest_wrmsr(&f, MSR_KVM_POLL_CONTROL, 0);
-    vm_system_reset(&f.vm);
+    board_system_reset(&f.vm);
     cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_SYSTEM_TIME_NEW), 0), "the clock is always written");
     cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_PV_EOI_EN), 0));
     cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_STEAL_TIME), 0x3001));
@@ -142,7 +143,7 @@ Test(msr, RST_1_a_system_reset_is_what_the_VMM_writes_and_no_more)
     f.vcpu->apf.next_id = 9;
     f.vcpu->kicked = true;
     guest_wrmsr(&f, MSR_KVM_STEAL_TIME, 0x5001);
-    vm_system_reset(&f.vm);
+    board_system_reset(&f.vm);
     cr_assert(eq(u64, guest_rdmsr(&f, MSR_KVM_STEAL_TIME), 0), "a register, so written");
     cr_assert(eq(u32, f.vcpu->apf.next_id, 9), "no register names it");
     cr_assert(f.vcpu->kicked);

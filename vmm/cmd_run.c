@@ -11,6 +11,7 @@
 #include "vmm/board/kvmclock_device.h"
 #include "vmm/board/memory_map.h"
 #include "vmm/board/msi.h"
+#include "vmm/board/reset.h"
 #include "vmm/cmd.h"
 #include "vmm/input_file.h"
 #include "vmm/pv/hyperv.h"
@@ -338,7 +339,7 @@ static int go_on(struct run *run, uint64_t limit)
             if (run->options.no_reboot)
                 return fail(EXIT_FINDINGS, "vcpu %u shut down (triple fault) at rip %#" PRIx64, stop.vcpu_id,
                             stop.rip);
-            vm_system_reset(&run->vm);
+            board_system_reset(&run->vm);
             soft_flush(run->soft);
             break;
         case STOP_UNIMPLEMENTED:

@@ -19,6 +19,7 @@
 #include "vmm/board/kvmclock_device.h"
 #include "vmm/board/migrate.h"
 #include "vmm/board/msi.h"
+#include "vmm/board/reset.h"
 #include "vmm/cpuid/build.h"
 #include "vmm/pv/hyperv.h"
 #include "vmm/pv/lifecycle.h"
@@ -101,7 +102,7 @@ static bool pump(void *ctx, char why[240])
         core_count_answer(&sv->vm.vcpus[stop.vcpu_id], sv->cores, sv->threads);
         return true;
     case STOP_SHUTDOWN: /* a triple fault resets a PC, and so does QEMU */
-        vm_system_reset(&sv->vm);
+        board_system_reset(&sv->vm);
         soft_flush(sv->soft);
         return true;
     case STOP_UNIMPLEMENTED:
@@ -117,7 +118,7 @@ static int restart(void *ctx)
     struct soft_vm *sv = ctx;
 
     schedule_due(sv, true);
-    vm_system_reset(&sv->vm);
+    board_system_reset(&sv->vm);
     soft_flush(sv->soft);
     return 0;
 }

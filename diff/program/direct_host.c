@@ -5,6 +5,7 @@
 #include "diff/program/direct_guest.h"
 #include "diff/program/host_act.h"
 #include "vmm/board/migrate.h"
+#include "vmm/board/reset.h"
 #include "vmm/pv/sched.h"
 
 void direct_shell_start(struct direct_machine *m)
@@ -73,7 +74,7 @@ void direct_reset(struct direct_machine *m)
     for (unsigned i = 0; i < m->config.vcpus; i++)
         if (vcpu_descheduled(&m->vm.vcpus[i]))
             put_on_cpu(m, &m->vm.vcpus[i]);
-    vm_system_reset(&m->vm);
+    board_system_reset(&m->vm);
     direct_shell_start(m);
 }
 

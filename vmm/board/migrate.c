@@ -4,13 +4,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "vmm/abi/msr_index.h"
 #include "vmm/apic/lapic.h"
+#include "vmm/board/reset.h"
 #include "vmm/core/memory_image.h"
 #include "vmm/pv/clock.h"
 #include "vmm/pv/hyperv.h"
 #include "vmm/pv/intercept.h"
 #include "vmm/pv/lifecycle.h"
-#include "vmm/pv/msr.h"
 
 #define PV_MSRS_MAX 16
 
@@ -116,7 +117,7 @@ static int load_msrs(struct vcpu *vcpu, const struct migrated_vcpu *m, char mess
     uint32_t refused;
 
     vcpu_tsc_synchronize(vcpu, m->tsc);
-    vcpu->tsc_adjust = m->tsc_adjust; /* of the host: moves nothing */
+    vcpu_wrmsr(vcpu, MSR_IA32_TSC_ADJUST, m->tsc_adjust, ORIGIN_VMM); /* of the host: moves nothing */
     for (unsigned i = 0; i < pv_msr_count; i++) {
         if (!vcpu_qemu_keeps(vcpu, &pv_msrs[i]))
             continue;

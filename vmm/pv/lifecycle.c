@@ -1,4 +1,4 @@
-/* Create, reset, INIT and SIPI of all that a vCPU holds. spec RST-*, QMU-8. */
+/* Create, INIT and SIPI of all that a vCPU holds. spec RST-*. */
 #include "vmm/pv/lifecycle.h"
 
 #include "vmm/abi/kvm_para.h"
@@ -10,8 +10,7 @@
 #include "vmm/pv/hyperv.h"
 #include "vmm/pv/msr.h"
 
-/* Whoever restarts the vCPU ends what it asked and what it waited for. The host's scheduler decides as before. */
-static void drop_exit(struct vcpu *vcpu)
+void vcpu_drop_exit(struct vcpu *vcpu)
 {
     vcpu->hold &= HOLD_DESCHEDULED;
     vcpu->msr_exit = (struct msr_exit){0};
@@ -36,7 +35,7 @@ static void power_on(struct vcpu *vcpu)
     vcpu->poll = (struct poll_control){.msr = 1};
     vcpu->hypercall = (struct hypercall_exit){0};
     vcpu->exit_length = 0;
-    drop_exit(vcpu);
+    vcpu_drop_exit(vcpu);
     hyperv_power_on(vcpu);
     for (int kind = 0; kind < AREA_KINDS; kind++)
         area_unregister(&vcpu->areas[kind]);
@@ -66,35 +65,6 @@ void vm_renew(struct vm *vm)
 {
     memory_reset(&vm->memory);
     vm_start(vm);
-}
-
-bool vcpu_qemu_keeps(const struct vcpu *vcpu, const struct pv_msr *msr)
-{
-    return msr->save && (msr->feature == KVM_FEATURE_CLOCKSOURCE || vcpu->pv_features >> msr->feature & 1);
-}
-
-/* In KVM the token counter, the kick mark and the steal reference survive; so does what the host's scheduler decided. */
-static void system_reset(struct vcpu *vcpu)
-{
-    vcpu_exit(vcpu);
-    drop_exit(vcpu);
-    for (unsigned i = 0; i < pv_msr_count; i++)
-        if (vcpu_qemu_keeps(vcpu, &pv_msrs[i]))
-            vcpu_wrmsr(vcpu, pv_msrs[i].index, pv_msrs[i].at_create, ORIGIN_VMM);
-    hyperv_system_reset(vcpu);
-    vcpu->mp_state = vcpu->id == 0 ? MP_RUNNABLE : MP_WAIT_SIPI;
-    vcpu->injected = NO_TRAP;
-    vcpu->tsc_adjust = 0;
-    vcpu_tsc_synchronize(vcpu, 0); /* joins: the TSC goes on */
-    vcpu_regs_reset(vcpu);
-    lapic_reset(vcpu, false);
-}
-
-void vm_system_reset(struct vm *vm)
-{
-    for (unsigned i = 0; i < vm->config.vcpus; i++)
-        system_reset(&vm->vcpus[i]);
-    ioapic_reset(vm);
 }
 
 /* SDM vol. 3 table 10-1, column INIT, and KVM: MSRs that are not PV stay, so do CD and NW. */
@@ -130,7 +100,7 @@ void vcpu_init(struct vcpu *vcpu)
         if (pv_msrs[i].at_init)
             pv_msrs[i].at_init(vcpu);
     vcpu->injected = NO_TRAP;
-    drop_exit(vcpu);
+    vcpu_drop_exit(vcpu);
     regs_at_init(vcpu);
     lapic_reset(vcpu, true);
     vcpu_flush_guest_tlb(vcpu);

@@ -1,4 +1,4 @@
-/* Create, reset, INIT, save and restore of everything above the bare core. spec RST-*, SAV-*. */
+/* Create, INIT, save and restore of everything above the bare core; a reset of the machine is the board's. spec RST-*, SAV-*. */
 #ifndef VMM_PV_LIFECYCLE_H
 #define VMM_PV_LIFECYCLE_H
 
@@ -8,13 +8,13 @@
 
 /* After vm_create: PV state as a new vCPU has it, clock at 0, local APICs reset, APs waiting for SIPI. */
 void vm_start(struct vm *vm);
-/* What QEMU's system_reset leaves: RAM kept, registers and PV MSRs reset (QMU-8), VM clock goes on. */
-void vm_system_reset(struct vm *vm);
 /* A clean VM again as after vm_start, RAM zero: for fuzzing; costs what was dirtied. */
 void vm_renew(struct vm *vm);
 /* INIT through the local APIC (RST-2, RST-3); the vCPU then waits for SIPI unless it is the BSP. */
 void vcpu_init(struct vcpu *vcpu);
 void vcpu_sipi(struct vcpu *vcpu, uint8_t vector); /* ignored unless it waits (RST-6) */
+/* Whoever restarts the vCPU ends what it asked (SAV-12) and what it waited for; the host's scheduler decides as before. */
+void vcpu_drop_exit(struct vcpu *vcpu);
 
 /* Host work whose time has come (deferred and periodic clock updates, CLK-14; local APIC timers): call after time moved. */
 void vm_host_events(struct vm *vm);

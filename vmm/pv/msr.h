@@ -22,10 +22,6 @@ extern const struct pv_msr pv_msrs[];
 extern const unsigned pv_msr_count;
 const struct pv_msr *pv_msr_find(uint32_t index);
 
-/* QEMU writes the two clock registers always and the others only where the guest was shown their feature, so what a guest
- * used without being told is neither reset nor migrated (QMU-7, S4). */
-bool vcpu_qemu_keeps(const struct vcpu *vcpu, const struct pv_msr *msr);
-
 /* Any MSR. On refusal *value and all state are unchanged, but see APF-7 and EOI-2. */
 enum msr_result vcpu_rdmsr(struct vcpu *vcpu, uint32_t index, uint64_t *value, enum origin origin);
 enum msr_result vcpu_wrmsr(struct vcpu *vcpu, uint32_t index, uint64_t value, enum origin origin);

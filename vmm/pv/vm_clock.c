@@ -85,6 +85,16 @@ static uint64_t ns_to_cycles(const struct vm *vm, uint64_t ns)
     return (uint64_t)((unsigned __int128)ns * vm->env.tsc_khz / 1000000);
 }
 
+/* After a TSC write by the VMM: is the master clock to be decided anew? Up to 6.7 always, once it is or can be in use. */
+static bool decides_master(const struct vm *vm, bool new_generation)
+{
+    bool in_use = vm->clock.master, possible = vm->env.clocksource_tsc && all_matched(vm);
+
+    if (vm->config.version == KVM_6_1)
+        return in_use || possible;
+    return (in_use && new_generation) || in_use != possible;
+}
+
 void vcpu_tsc_synchronize(struct vcpu *vcpu, uint64_t value)
 {
     struct vm *vm = vcpu->vm;
@@ -102,7 +112,7 @@ void vcpu_tsc_synchronize(struct vcpu *vcpu, uint64_t value)
     c->tsc_write_ns = ns;
     vcpu->tsc_offset = c->tsc_offset;
     vcpu->tsc_matched = true;
-    if (c->master || (vm->env.clocksource_tsc && all_matched(vm)))
+    if (decides_master(vm, !joins))
         vcpu->requests |= REQ_MASTERCLOCK;
 }
 
