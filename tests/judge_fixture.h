@@ -102,14 +102,15 @@ static inline const struct check *fixture_what(const struct fixture *f, const ch
 /* How a made-up clock reads: all of it at its best, and then one thing wrong. */
 struct fixture_clock {
     double drift_ppm;
-    int64_t noise_ns;    /* every other sample is off by this much */
-    uint64_t bracket_ns; /* 0: 1800 */
-    uint32_t count;      /* 0: 200 */
-    uint64_t span_ns;    /* 0: 2 s */
-    uint64_t start_ns;   /* host time of the first sample */
-    int64_t offset_ns;   /* guest minus host */
-    uint8_t vcpu, flags; /* flags 0: stable */
-    uint32_t version;    /* 0: 2 */
+    int64_t noise_ns;      /* every other sample is off by this much */
+    uint64_t bracket_ns;   /* 0: 1800 */
+    uint32_t count;        /* 0: 200 */
+    uint64_t span_ns;      /* 0: 2 s */
+    uint64_t start_ns;     /* host time of the first sample */
+    int64_t offset_ns;     /* guest minus host */
+    uint8_t vcpu, flags;   /* flags 0: stable */
+    uint32_t version;      /* 0: 2 */
+    uint64_t tsc_began_ns; /* host time at which the TSC was 0, which is in the record too */
 };
 
 /* Adds the samples of one OP_CLOCK. The record says FIXTURE_KHZ; the TSC is made to show the wanted time. */
@@ -126,14 +127,14 @@ static inline void fixture_samples(struct transcript *t, uint32_t action, const 
         uint64_t host = c->start_ns + (count > 1 ? span * i / (count - 1) : 0);
         double guest =
             (double)(host + (uint64_t)c->offset_ns) + (double)(host - c->start_ns) * c->drift_ppm / 1e6;
-        struct clock_sample s = {.system_time = 0,
+        struct clock_sample s = {.system_time = c->tsc_began_ns,
                                  .vcpu = c->vcpu,
                                  .version = c->version ? c->version : 2,
                                  .flags = c->flags ? c->flags : 1};
 
         guest += i % 2 ? (double)c->noise_ns : 0;
         clock_scale(FIXTURE_KHZ, &s.tsc_to_system_mul, &s.tsc_shift);
-        s.tsc = (uint64_t)((unsigned __int128)(uint64_t)guest * FIXTURE_KHZ / 1000000);
+        s.tsc = (uint64_t)((unsigned __int128)((uint64_t)guest - c->tsc_began_ns) * FIXTURE_KHZ / 1000000);
         s.before_ns = host - bracket / 2 + 1000000;
         s.after_ns = s.before_ns + bracket;
         t->samples[t->sample_count++] = s;

@@ -255,3 +255,119 @@ Test(clock_judge, nonsense_samples_are_survived)
     cr_assert(eq(int, findings[CLOCK_RATE].verdict, CLOCK_NOT_SEEN));
     fixture_free(&f);
 }
+
+/* Two resets with samples of vCPU 0 around them: the TSC begins anew at the first, for 1.2 s have passed, and goes on at the
+ * second. Times in ns of the host. */
+#define MS  1000000ull
+#define REG "wrmsr MSR_KVM_SYSTEM_TIME_NEW ram+1\n"
+#define RESETS                                                                                               \
+    REG "clock ram 4\n!advance 1200ms\nclock ram 4\n!reset\n" REG "clock ram 4\n!reset\n" REG "clock ram 4"
+#define BURST .count = 4, .span_ns = MS
+#define RESET_CLOCKS                                                                                         \
+    {                                                                                                        \
+        {BURST, .start_ns = 100 * MS}, {BURST, .start_ns = 1350 * MS},                                       \
+            {BURST, .start_ns = 1500 * MS, .tsc_began_ns = 1400 * MS},                                       \
+        {                                                                                                    \
+            BURST, .start_ns = 1600 * MS, .tsc_began_ns = 1400 * MS                                          \
+        }                                                                                                    \
+    }
+
+static struct clock_finding judge_resets(const char *body, const struct fixture_clock clocks[4],
+                                         enum clock_rule rule)
+{
+    struct clock_finding findings[CLOCK_RULES];
+    struct fixture f;
+
+    fixture_init(&f, body);
+    for (unsigned i = 0; i < 4; i++)
+        fixture_samples(&f.ours, fixture_action(&f, OP_CLOCK, i), &clocks[i]);
+    for (uint32_t i = 0; i < f.program.count; i++)
+        if (op_info(f.program.actions[i].op)->host)
+            f.ours.outcomes[i].status = OUTCOME_HOST;
+    clock_rules_check(&f.program, &f.ours, FIXTURE_KHZ, findings);
+    fixture_free(&f);
+    return findings[rule];
+}
+
+Test(clock_judge, S3_a_TSC_that_begins_anew_after_a_second_and_goes_on_within_one)
+{
+    struct fixture_clock clocks[] = RESET_CLOCKS;
+    struct clock_finding tsc = judge_resets(RESETS, clocks, CLOCK_RESET_TSC);
+
+    cr_assert(eq(int, tsc.verdict, CLOCK_HOLDS), "%s", tsc.text);
+    cr_assert(contains(tsc.text, "went on within a second"), "%s", tsc.text);
+    cr_assert(eq(int, judge_resets(RESETS, clocks, CLOCK_RESET).verdict, CLOCK_HOLDS));
+}
+
+Test(clock_judge, S3_a_TSC_that_goes_on_after_a_second_is_seen)
+{
+    struct fixture_clock clocks[] = RESET_CLOCKS;
+    struct clock_finding tsc;
+
+    clocks[2].tsc_began_ns = clocks[3].tsc_began_ns = 0;
+    tsc = judge_resets(RESETS, clocks, CLOCK_RESET_TSC);
+    cr_assert(eq(int, tsc.verdict, CLOCK_BROKEN));
+    cr_assert(contains(tsc.text, "went on more than a second"), "%s", tsc.text);
+    cr_assert(eq(int, judge_resets(RESETS, clocks, CLOCK_RESET).verdict, CLOCK_HOLDS), "kvmclock is right");
+}
+
+Test(clock_judge, S3_a_TSC_that_begins_anew_within_a_second_is_seen)
+{
+    struct fixture_clock clocks[] = RESET_CLOCKS;
+    struct clock_finding tsc;
+
+    clocks[3].tsc_began_ns = 1550 * MS;
+    tsc = judge_resets(RESETS, clocks, CLOCK_RESET_TSC);
+    cr_assert(eq(int, tsc.verdict, CLOCK_BROKEN));
+    cr_assert(contains(tsc.text, "began anew within a second"), "%s", tsc.text);
+}
+
+Test(clock_judge, S3_a_TSC_that_jumps_is_seen)
+{
+    struct fixture_clock clocks[] = RESET_CLOCKS;
+    struct clock_finding tsc;
+
+    clocks[2].offset_ns = (int64_t)(5000 * MS);
+    tsc = judge_resets(RESETS, clocks, CLOCK_RESET_TSC);
+    cr_assert(eq(int, tsc.verdict, CLOCK_BROKEN));
+    cr_assert(contains(tsc.text, "neither"), "%s", tsc.text);
+    cr_assert(eq(int, judge_resets(RESETS, clocks, CLOCK_RESET).verdict, CLOCK_BROKEN));
+}
+
+/* A host that was slow between the two resets leaves open which of them it must be. */
+Test(clock_judge, S3_a_slow_host_is_no_difference)
+{
+    struct fixture_clock clocks[] = RESET_CLOCKS;
+    struct clock_finding tsc;
+
+    for (unsigned i = 2; i < 4; i++)
+        clocks[i].start_ns += 2000 * MS;
+    clocks[2].tsc_began_ns = 3450 * MS;
+    for (int began = 0; began < 2; began++) {
+        clocks[3].tsc_began_ns = began ? 3550 * MS : 3450 * MS;
+        tsc = judge_resets(RESETS, clocks, CLOCK_RESET_TSC);
+        cr_assert(eq(int, tsc.verdict, CLOCK_HOLDS), "the first reset decides: %s", tsc.text);
+        cr_assert(contains(tsc.text, "began anew more than a second"), "%s", tsc.text);
+    }
+}
+
+Test(clock_judge, S3_what_a_program_does_to_the_TSC_itself_is_not_judged)
+{
+    struct fixture_clock clocks[] = RESET_CLOCKS;
+
+    cr_assert(eq(int, judge_resets("wrmsr MSR_IA32_TSC 5\n" RESETS, clocks, CLOCK_RESET_TSC).verdict,
+                 CLOCK_NOT_SEEN));
+    cr_assert(
+        eq(int, judge_resets("!pause\n!resume\n" RESETS, clocks, CLOCK_RESET_TSC).verdict, CLOCK_NOT_SEEN));
+}
+
+Test(clock_judge, C4_a_clock_that_a_reset_sets_back_is_seen)
+{
+    struct fixture_clock clocks[] = RESET_CLOCKS;
+
+    for (unsigned i = 2; i < 4; i++) {
+        clocks[i].start_ns += 300 * MS;
+        clocks[i].offset_ns = -(int64_t)(300 * MS);
+    }
+    cr_assert(eq(int, judge_resets(RESETS, clocks, CLOCK_RESET).verdict, CLOCK_BROKEN));
+}

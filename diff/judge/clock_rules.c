@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "diff/judge/clock_reset.h"
 #include "vmm/pv/clock.h"
 
 #define FLAG_STABLE         1u
@@ -28,6 +29,8 @@ const struct clock_rule_info clock_rules[CLOCK_RULES] = {
     [CLOCK_MONOTONE_ALL] = {"never backwards across vCPUs", "STB-2", "while stable", CLOCK_INVARIANT},
     [CLOCK_PAUSE] = {"stands still while stopped", "C5", "guest time did not move", CLOCK_BANDED},
     [CLOCK_PAUSE_FLAG] = {"guest-stopped after resume", "CLK-20", "set", CLOCK_EXACT},
+    [CLOCK_RESET_TSC] = {"TSC after a reset", "S3", "begins anew, or goes on within a second", CLOCK_EXACT},
+    [CLOCK_RESET] = {"goes on over a reset", "C4", "guest time moved as the host's", CLOCK_BANDED},
 };
 
 /* What all rules look at: the sample runs that hold, in program order. */
@@ -211,6 +214,23 @@ static void check_pause(const struct clock_case *c, uint32_t from, uint32_t to,
         host / 1000, stopped / 1000);
 }
 
+/* What one pair leaves open does not take back what another has shown. */
+static void say_if_decided(struct clock_finding *finding, const struct clock_finding *said)
+{
+    if (said->verdict >= CLOCK_HOLDS || (said->verdict && !finding->verdict))
+        say(finding, said->verdict, "%s", said->text);
+}
+
+static void check_reset(const struct clock_case *c, const struct reset_samples *samples,
+                        struct clock_finding findings[CLOCK_RULES])
+{
+    struct clock_finding tsc = clock_reset_tsc(c->program, c->transcript, c->tsc_khz, samples);
+    struct clock_finding time = clock_reset_time(c->program, samples);
+
+    say_if_decided(&findings[CLOCK_RESET_TSC], &tsc);
+    say_if_decided(&findings[CLOCK_RESET], &time);
+}
+
 /* Rules about two sample runs of the same vCPU, one after the other. */
 static void check_run_pair(const struct clock_case *c, uint32_t first, uint32_t second,
                            struct clock_finding findings[CLOCK_RULES])
@@ -224,6 +244,8 @@ static void check_run_pair(const struct clock_case *c, uint32_t first, uint32_t 
                       c->program->actions[from].args[0].value == c->program->actions[to].args[0].value;
 
     a += count_a - 1;
+    if (between(c->program, from, to, OP_RESET))
+        check_reset(c, &(struct reset_samples){from, to, a, b}, findings);
     if (between(c->program, from, to, OP_RESET) || between(c->program, from, to, OP_MIGRATE))
         return; /* the record begins anew */
     if (between(c->program, from, to, OP_RESUME_VM))

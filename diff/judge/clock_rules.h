@@ -24,6 +24,8 @@ enum clock_rule {
     CLOCK_MONOTONE_ALL, /* invariant: nor across vCPUs, while stable */
     CLOCK_PAUSE,        /* banded: stands still while the VM is stopped */
     CLOCK_PAUSE_FLAG,   /* exact: guest-stopped after a resume */
+    CLOCK_RESET_TSC,    /* exact: begins anew at a reset, or goes on, by the time since the last one */
+    CLOCK_RESET,        /* banded: kvmclock goes on over a reset */
     CLOCK_RULES
 };
 
