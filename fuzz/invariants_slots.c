@@ -326,7 +326,7 @@ static bool check_guest_store(struct invariants *inv, const struct outcome *outc
 {
     const struct access_seen *access = &inv->memory.access;
 
-    for (unsigned i = 0; access->write && !access->faults && i < access->size; i++) {
+    for (unsigned i = 0; i < access->size && access->write && !access->faults; i++) {
         const struct slot_seen *slot = slot_at(&inv->memory, access->at[i]);
 
         mark_stored(&inv->memory, access->at[i], 1);
