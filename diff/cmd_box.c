@@ -44,7 +44,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static int exit_status_of(int err)
 {
-    return err == -ENOENT ? EXIT_MISSING : err == -EINTR ? EXIT_INTERRUPTED : EXIT_OURS;
+    return err == -ENOENT ? EXIT_MISSING : err == -EINTR ? EXIT_INTERRUPTED : EXIT_OUR_FAULT;
 }
 
 static int box_build(const char *package)

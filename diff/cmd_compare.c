@@ -210,7 +210,7 @@ int cmd_compare(int argc, char **argv)
         err = load(store, options.runs[1], &after, why);
     if (err)
         fprintf(stderr, "pv-diff: %s\n", why);
-    status = err ? err == -ENOENT ? EXIT_MISSING : EXIT_OURS : compare(&before, &after, options.json);
+    status = err ? err == -ENOENT ? EXIT_MISSING : EXIT_OUR_FAULT : compare(&before, &after, options.json);
     unload(&after);
     unload(&before);
     store_close(store);

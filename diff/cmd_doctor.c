@@ -105,7 +105,7 @@ int cmd_doctor(int argc, char **argv)
 
     argp_parse(&argp, argc, argv, 0, NULL, &json);
     if (!rows)
-        return EXIT_OURS;
+        return EXIT_OUR_FAULT;
     err = doctor_examine(rows, &progress);
     terminal_clear();
     if (err) {

@@ -171,7 +171,7 @@ static int take_given(struct strings *strings, const struct options *options)
     }
     strings->given = calloc(options->string_count + count_lines(strings->file), sizeof(strings->given[0]));
     if (!strings->given)
-        return EXIT_OURS;
+        return EXIT_OUR_FAULT;
     for (unsigned i = 0; i < options->string_count; i++)
         strings->given[strings->given_count++] = options->strings[i];
     for (char *line = strings->file ? strtok_r(strings->file, "\n", &rest) : NULL; line;
@@ -221,7 +221,7 @@ static int find_qemu(char version[FLAGS_VERSION_MAX])
     if (err) {
         fprintf(stderr, "pv-diff: %s\n",
                 err == -ENOENT ? "qemu-system-x86_64 is missing: apt-get install qemu-system-x86" : why);
-        return err == -ENOENT ? EXIT_MISSING : EXIT_OURS;
+        return err == -ENOENT ? EXIT_MISSING : EXIT_OUR_FAULT;
     }
     snprintf(version, FLAGS_VERSION_MAX, "%.*s", (int)strcspn(out, "\n"), out);
     free(out);
@@ -246,14 +246,14 @@ static int run(struct flags_run *run, struct strings *strings, const struct opti
     }
     if (err) {
         fprintf(stderr, "pv-diff: %s\n", *run->campaign.why ? run->campaign.why : strerror(-err));
-        return EXIT_OURS;
+        return EXIT_OUR_FAULT;
     }
     if (!options->json || strcmp(options->json, "-"))
         flags_report_text(stdout, run);
     err = options->json ? flags_report_json(options->json, run) : 0;
     if (err) {
         fprintf(stderr, "pv-diff: cannot write %s: %s\n", options->json, strerror(-err));
-        return EXIT_OURS;
+        return EXIT_OUR_FAULT;
     }
     return run->campaign.different ? EXIT_FINDINGS : EXIT_DONE;
 }
@@ -277,10 +277,10 @@ int cmd_flags(int argc, char **argv)
     struct strings *strings = calloc(1, sizeof(*strings));
     char forkserver[4200];
     struct flags_run state = {0};
-    int status = EXIT_OURS;
+    int status = EXIT_OUR_FAULT;
 
     if (!strings)
-        return EXIT_OURS;
+        return EXIT_OUR_FAULT;
     argp_parse(&argp, argc, argv, ARGP_LONG_ONLY, NULL, &options);
     if (!options.seed_given && getrandom(&options.seed, 4, 0) != 4)
         options.seed = 1;

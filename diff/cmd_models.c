@@ -149,7 +149,7 @@ static int take_models(struct models_run *run, const struct options *options)
 
     if (err) {
         fprintf(stderr, "pv-diff: %s\n", *why ? why : strerror(-err));
-        return err == -ENOENT ? EXIT_MISSING : EXIT_OURS;
+        return err == -ENOENT ? EXIT_MISSING : EXIT_OUR_FAULT;
     }
     if (!options->models)
         return EXIT_DONE;
@@ -199,7 +199,7 @@ static int status_of(int err)
     case -EBUSY:
         return EXIT_USAGE;
     case -ENOMEM:
-        return EXIT_OURS; /* ENOENT and the like: something is missing */
+        return EXIT_OUR_FAULT; /* ENOENT and the like: something is missing */
     default:
         return EXIT_MISSING;
     }
@@ -228,14 +228,14 @@ static int show(struct models_run *run, const char *json)
 
     if (err) {
         fprintf(stderr, "pv-diff: %s\n", strerror(-err));
-        return EXIT_OURS;
+        return EXIT_OUR_FAULT;
     }
     if (!json || strcmp(json, "-"))
         models_report_text(stdout, run);
     err = json ? models_report_json(json, run) : 0;
     if (err) {
         fprintf(stderr, "pv-diff: cannot write %s: %s\n", json, strerror(-err));
-        return EXIT_OURS;
+        return EXIT_OUR_FAULT;
     }
     return run->total[MODELS_DIFFERENT]      ? EXIT_FINDINGS
            : run->total[MODELS_NOT_COMPARED] ? EXIT_MISSING
@@ -291,7 +291,7 @@ int cmd_models(int argc, char **argv)
     int status;
 
     if (!run)
-        return EXIT_OURS;
+        return EXIT_OUR_FAULT;
     argp_parse(&argp, argc, argv, ARGP_LONG_ONLY, NULL, &options);
     run->asking.reference = options.reference;
     run->asking.machine = options.machine ? options.machine : "pc";

@@ -103,7 +103,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static int out_of_memory(void)
 {
     fprintf(stderr, "pv-diff: out of memory\n");
-    return EXIT_OURS;
+    return EXIT_OUR_FAULT;
 }
 
 /* A name in a list of scenarios that neither the run nor the corpus knows is a slip of the pen. */
@@ -314,7 +314,7 @@ static int status_of(int err)
     case -ENOTSUP:
         return EXIT_MISSING;
     default:
-        return EXIT_OURS;
+        return EXIT_OUR_FAULT;
     }
 }
 

@@ -1,18 +1,10 @@
-/* The subcommands of pv-diff, and what they share towards the terminal. Exit statuses: DESIGN.md "Command line". */
+/* The subcommands of pv-diff, and what they share towards the terminal. */
 #ifndef DIFF_COMMAND_H
 #define DIFF_COMMAND_H
 
 #include <stdbool.h>
 #include "diff/machine/machine.h"
-
-enum exit_status {
-    EXIT_DONE = 0,     /* nothing unexpected */
-    EXIT_FINDINGS = 1, /* an unexplained difference */
-    EXIT_USAGE = 2,
-    EXIT_MISSING = 3,       /* something is needed here; the message names the fix */
-    EXIT_OURS = 4,          /* our own fault */
-    EXIT_INTERRUPTED = 130, /* Ctrl-C: nothing was stored or written */
-};
+#include "vmm/exit_status.h"
 
 /* argv[0] is "pv-diff NAME", for messages. Each returns an enum exit_status, or a status that it passes on. */
 int cmd_doctor(int argc, char **argv);

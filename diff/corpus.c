@@ -88,7 +88,7 @@ static int complain(int err, const char *path, const struct program_error *error
         fprintf(stderr, "%s: %s\n", path, error->message);
     else if (err)
         fprintf(stderr, "pv-diff: out of memory\n");
-    return err == -EINVAL ? EXIT_USAGE : err ? EXIT_OURS : EXIT_DONE;
+    return err == -EINVAL ? EXIT_USAGE : err ? EXIT_OUR_FAULT : EXIT_DONE;
 }
 
 /* file: the path to store, empty when the name alone finds it again. */

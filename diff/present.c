@@ -82,7 +82,7 @@ static int status_of(const struct report *report, const struct presentation *sho
         const struct run_set *set = &report->run->sets[i];
 
         if (*set->ours.error && !set->ours.refused)
-            return EXIT_OURS;
+            return EXIT_OUR_FAULT;
         if (*set->theirs.error && !set->theirs.refused)
             status = EXIT_MISSING;
     }
@@ -107,7 +107,7 @@ static int print_report(const struct report *report, const struct presentation *
         fputs(text.bytes, stdout);
     fflush(stdout); /* what standard error says comes after it; whether it was taken is asked at the end */
     text_free(&text);
-    return failed ? EXIT_OURS : EXIT_DONE;
+    return failed ? EXIT_OUR_FAULT : EXIT_DONE;
 }
 
 static void print_next(uint64_t run, const char *folder, int status)
@@ -191,12 +191,12 @@ int present_new_run(struct run *run, const struct presentation *show)
     int status;
 
     if (build(&report, run))
-        return EXIT_OURS;
+        return EXIT_OUR_FAULT;
     if (store_open(&history.store, show->store, true, why) || save(history.store, run, &report, why)) {
         /* The result of minutes of work is shown even so; the status says that it is not kept. */
         fprintf(stderr, "pv-diff: the run is not stored: %s\n", why);
         show_report(&report, show);
-        status = EXIT_OURS;
+        status = EXIT_OUR_FAULT;
     } else {
         status = show_with_history(&report, &history, show);
     }
@@ -217,9 +217,9 @@ int present_stored_run(const char *which, const struct presentation *show)
         err = store_load(history.store, which, run, why);
     if (err) {
         fprintf(stderr, "pv-diff: %s\n", why);
-        status = err == -ENOENT ? EXIT_MISSING : EXIT_OURS;
+        status = err == -ENOENT ? EXIT_MISSING : EXIT_OUR_FAULT;
     } else if (build(&report, run)) {
-        status = EXIT_OURS;
+        status = EXIT_OUR_FAULT;
     } else {
         status = show_with_history(&report, &history, show);
         report_free(&report);

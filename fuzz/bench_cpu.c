@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "fuzz/bench_inputs.h"
 #include "vmm/backend/soft.h"
+#include "vmm/exit_status.h"
 #include "vmm/pv/lifecycle.h"
 
 #define CODE         0x1000
@@ -50,7 +51,7 @@ int main(void)
 
     if (vm_create(&vm, &config, &env) || memory_slot_add(&vm.memory, 0, 1 << 20, 0) ||
         !gpa_write(&vm.memory, CODE, loop, sizeof(loop)) || soft_create(&soft, &vm))
-        return 4;
+        return EXIT_OUR_FAULT;
     vm_start(&vm);
     enter_flat(&vm.vcpus[0]);
     for (unsigned pass = 0; pass < 3; pass++) {
@@ -59,7 +60,7 @@ int main(void)
         soft_run(soft, INSTRUCTIONS, &stop);
         if (stop.reason != STOP_BUDGET) {
             fprintf(stderr, "bench_cpu: stopped at %#llx: %s\n", (unsigned long long)stop.rip, stop.text);
-            return 4;
+            return EXIT_OUR_FAULT;
         }
         took = bench_now_ns() - start;
         best = took < best ? took : best;

@@ -4,6 +4,7 @@
 #include "fuzz/bench_inputs.h"
 #include "vmm/cpuid/build.h"
 #include "vmm/cpuid/machine_options.h"
+#include "vmm/exit_status.h"
 
 #define PASSES 16
 #define ROUNDS 2000 /* in a pass */
@@ -54,12 +55,12 @@ int main(void)
 
     vmm_options_init(&options);
     if (!vmm_options_resolve(&options, cpuid_supported_soft(), &machine))
-        return 4;
+        return EXIT_OUR_FAULT;
     parse_ns = measure(parse, NULL);
     build_ns = measure(parse_and_build, &machine);
     if (parse_ns < 0 || build_ns < 0) {
         fprintf(stderr, "bench_flags: '%s' was refused\n", text);
-        return 4;
+        return EXIT_OUR_FAULT;
     }
     bench_print("flags.parse_ns", parse_ns, "ns", "qemu64,+kvm-pv-ipi");
     bench_print("flags.build_ns", build_ns, "ns", "the same, and the CPUID table from it");

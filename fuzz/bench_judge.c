@@ -4,6 +4,7 @@
 #include "diff/judge/judge.h"
 #include "diff/program/direct.h"
 #include "fuzz/bench_inputs.h"
+#include "vmm/exit_status.h"
 
 #define PASSES 8
 #define ROUNDS 2000 /* in a pass */
@@ -35,7 +36,7 @@ int main(void)
     program_init(&program);
     if (!bench_scenario(&program) || direct_machine_run(&program, &ours) ||
         direct_machine_run(&program, &theirs))
-        return 4;
+        return EXIT_OUR_FAULT;
     theirs.outcomes[0].regs[0] ^= 1; /* one difference, so that its text is made, too */
     for (unsigned pass = 0; pass < PASSES; pass++) {
         const struct judge_case judged = {.flags = &flags,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "diff/machine/machine.h"
 #include "fuzz/bench_inputs.h"
+#include "vmm/exit_status.h"
 
 #define PROGRAMS 256
 #define PASSES   4
@@ -42,12 +43,12 @@ int main(void)
 
     program_init(&programs[0]);
     if (!bench_scenario(&programs[0]))
-        return 4;
+        return EXIT_OUR_FAULT;
     for (unsigned i = 1; i < PROGRAMS; i++)
         programs[i] = programs[0]; /* they share the actions; the first one frees them */
     if (machine_open(&machine, MACHINE_SOFT, 0, NULL, NULL, why)) {
         fprintf(stderr, "bench_soft: %s\n", why);
-        return 3;
+        return EXIT_MISSING;
     }
     for (unsigned pass = 0; pass < PASSES && best > 0; pass++) {
         double took = run_all(machine, &item);
@@ -57,7 +58,7 @@ int main(void)
     machine_close(machine);
     program_free(&programs[0]);
     if (best < 0)
-        return 4;
+        return EXIT_OUR_FAULT;
     bench_print("program.soft.per_second", PROGRAMS / best, "1/s",
                 "16 actions, 2 vCPUs, the probe on the software vCPU");
     return 0;

@@ -6,6 +6,7 @@
 #include "fuzz/bench_inputs.h"
 #include "fuzz/fuzz_program.h"
 #include "fuzz/target.h"
+#include "vmm/exit_status.h"
 
 #define ACTIONS 8
 #define PASSES  16
@@ -63,7 +64,7 @@ static int write_inputs(const struct input *inputs, const char *folder)
         file = fopen(path, "wb");
         if (!file || fwrite(inputs[i].data, 1, inputs[i].len, file) != inputs[i].len || fclose(file)) {
             perror(path);
-            return 3;
+            return EXIT_MISSING;
         }
     }
     return 0;
@@ -78,10 +79,10 @@ int main(int argc, char **argv)
 
     if (!(argc == 2 || (argc == 4 && !strcmp(argv[2], "--write")))) {
         fprintf(stderr, "usage: %s NAME [--write DIR]\n", argv[0]);
-        return 2;
+        return EXIT_USAGE;
     }
     if (!make_inputs(full, ACTIONS) || !make_inputs(empty, 0))
-        return 4;
+        return EXIT_OUR_FAULT;
     if (argc == 4) {
         status = write_inputs(full, argv[3]);
     } else {

@@ -66,7 +66,7 @@ static int missing(const struct campaign *campaign, const char *what)
 
     fprintf(stderr, "pv-fuzz run: %s for %s is missing - cmake --preset %s && cmake --build --preset %s\n",
             what, campaign->target, preset, preset);
-    return STATUS_MISSING;
+    return EXIT_MISSING;
 }
 
 static int find_paths(struct campaign *campaign, struct paths *paths)
@@ -84,14 +84,14 @@ static int find_paths(struct campaign *campaign, struct paths *paths)
         !path_format(paths->raw, "%s/%s", campaign->out, preset) ||
         !path_format(paths->findings, "%s/findings", campaign->out)) {
         fprintf(stderr, "pv-fuzz run: the path is too long: %s\n", campaign->out);
-        return STATUS_USAGE;
+        return EXIT_USAGE;
     }
     if (access(paths->seeds, R_OK) || access(paths->dict, R_OK))
         return missing(campaign, "the seed corpus");
     if ((err = make_folder(paths->corpus)) || (err = make_folder(paths->raw)) ||
         (err = make_folder(paths->findings))) {
         fprintf(stderr, "pv-fuzz run: cannot write to %s: %s\n", campaign->out, strerror(-err));
-        return STATUS_MISSING;
+        return EXIT_MISSING;
     }
     return 0;
 }
@@ -249,7 +249,7 @@ int campaign_run(struct campaign *campaign)
         return status;
     if (campaign->engine == ENGINE_AFL && access("/usr/bin/afl-fuzz", X_OK)) {
         fprintf(stderr, "pv-fuzz run: afl-fuzz is missing - run ci/setup\n");
-        return STATUS_MISSING;
+        return EXIT_MISSING;
     }
     if (campaign->jobs > JOBS_MAX)
         campaign->jobs = JOBS_MAX;
@@ -265,19 +265,19 @@ int campaign_run(struct campaign *campaign)
     if (interrupted) {
         fprintf(stderr, "pv-fuzz run: interrupted after %.0f s, %u findings in %s\n", campaign->elapsed_s,
                 campaign->found.count, paths.findings);
-        return STATUS_INTERRUPTED;
+        return EXIT_INTERRUPTED;
     }
     if (campaign->found.count == 0 && disk_is_full(campaign->out)) {
         fprintf(stderr, "pv-fuzz run: no space left in %s: free some, or give another folder with -o\n",
                 campaign->out);
-        return STATUS_MISSING;
+        return EXIT_MISSING;
     }
     if (campaign->found.count == 0 && (campaign->jobs == 0 || jobs.worst != 0 || campaign->runs == 0)) {
         fprintf(
             stderr,
             "pv-fuzz run: the engine ended with status %d and no finding; its words are in %s/job-0.log\n",
             jobs.worst, paths.raw);
-        return STATUS_INTERNAL;
+        return EXIT_OUR_FAULT;
     }
-    return STATUS_OK;
+    return EXIT_DONE;
 }

@@ -23,7 +23,7 @@ struct campaign {
     double elapsed_s;
 };
 
-/* 0: it ran (findings may be 0). 3: something is missing, 4: the engine failed, 130: interrupted and all its
+/* EXIT_DONE: it ran (findings may be 0). EXIT_MISSING; EXIT_OUR_FAULT: the engine failed; EXIT_INTERRUPTED: all its
  * processes ended; each said on stderr with the fix. SIGINT, SIGTERM and SIGHUP interrupt. */
 int campaign_run(struct campaign *campaign);
 

@@ -1,16 +1,8 @@
-/* The subcommands of pv-fuzz: each parses its own arguments and gives an exit status. */
+/* The subcommands of pv-fuzz: each parses its own arguments and returns an enum exit_status. */
 #ifndef FUZZ_CMD_H
 #define FUZZ_CMD_H
 
-/* DESIGN: the same everywhere. */
-enum exit_status {
-    STATUS_OK = 0,
-    STATUS_FINDINGS = 1,
-    STATUS_USAGE = 2,
-    STATUS_MISSING = 3,
-    STATUS_INTERNAL = 4,
-    STATUS_INTERRUPTED = 130
-};
+#include "vmm/exit_status.h"
 
 /* argv[0] is "pv-fuzz NAME". */
 int cmd_show(int argc, char **argv);

@@ -54,11 +54,11 @@ static int judge(const struct campaign *campaign)
     if (campaign->found.count == 0) {
         printf("demo: the planted fault was NOT found in %.0f s (%llu runs)\n", campaign->elapsed_s,
                (unsigned long long)campaign->runs);
-        return STATUS_INTERNAL;
+        return EXIT_OUR_FAULT;
     }
     if (!catalog_explainer("fuzz", "msr", sound)) {
         fprintf(stderr, "pv-fuzz demo: replay_msr is missing - cmake --build --preset fuzz\n");
-        return STATUS_MISSING;
+        return EXIT_MISSING;
     }
     snprintf(log, sizeof(log), "%s/replay.txt", campaign->out);
     process_wait(process_start((const char *[]){campaign->explainer, campaign->first, NULL}, NULL, log));
@@ -66,12 +66,12 @@ static int judge(const struct campaign *campaign)
     fflush(stdout);
     if (!seen || process_wait(process_start((const char *[]){sound, campaign->first, NULL}, NULL, log))) {
         printf("demo: something else than the planted fault was found: %s\n", campaign->first);
-        return STATUS_FINDINGS;
+        return EXIT_FINDINGS;
     }
     printf(
         "demo: the planted fault was found in %.1f s (%llu runs); without the fault the same input passes\n",
         campaign->elapsed_s, (unsigned long long)campaign->runs);
-    return STATUS_OK;
+    return EXIT_DONE;
 }
 
 int cmd_demo(int argc, char **argv)
@@ -92,7 +92,7 @@ int cmd_demo(int argc, char **argv)
     struct campaign campaign = {.target = "demo", .seconds = 60, .jobs = 1, .out = "out/fuzz/demo"};
     int status;
 
-    argp_err_exit_status = STATUS_USAGE;
+    argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &campaign);
     status = campaign_run(&campaign);
     return status ? status : judge(&campaign);

@@ -84,7 +84,7 @@ int cmd_list(int argc, char **argv)
     };
     enum format format = FORMAT_TABLE;
 
-    argp_err_exit_status = STATUS_USAGE;
+    argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &format);
     if (format == FORMAT_ACTIONS) {
         print_actions();

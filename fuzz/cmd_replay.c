@@ -68,7 +68,7 @@ static int say_missing(char *binary)
 
     if (!name) {
         fprintf(stderr, "pv-fuzz replay: cannot tell where this program lies: is /proc mounted?\n");
-        return STATUS_MISSING;
+        return EXIT_MISSING;
     }
     *name++ = 0;
     if (strrchr(binary, '/'))
@@ -77,7 +77,7 @@ static int say_missing(char *binary)
     fprintf(stderr, "pv-fuzz replay: %s is not built beside this program - cmake --build %s --target %s\n",
             name, build ? build : binary, name);
     free(build);
-    return STATUS_MISSING;
+    return EXIT_MISSING;
 }
 
 static void print_bug_block(const struct options *options, int status)
@@ -122,18 +122,18 @@ int cmd_replay(int argc, char **argv)
     char binary[PATH_MAX];
     int status;
 
-    argp_err_exit_status = STATUS_USAGE;
+    argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     if (access(options.file, R_OK)) {
         fprintf(stderr, "pv-fuzz replay: %s: %s\n", options.file, strerror(errno));
-        return STATUS_USAGE;
+        return EXIT_USAGE;
     }
     if (!options.target)
         options.target = target_from_path(options.file);
     if (!options.target || !fuzz_target_find(options.target)) {
         fprintf(stderr, "pv-fuzz replay: which target is %s for? Say --target %s\n", options.file,
                 options.target ? "with a name that `pv-fuzz list` shows" : "NAME");
-        return STATUS_USAGE;
+        return EXIT_USAGE;
     }
     if (!catalog_replay(options.target, binary))
         return say_missing(binary);

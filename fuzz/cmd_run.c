@@ -155,7 +155,7 @@ int cmd_run(int argc, char **argv)
     char out[64];
     int status;
 
-    argp_err_exit_status = STATUS_USAGE;
+    argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     if (!campaign->out) {
         snprintf(out, sizeof(out), "out/fuzz/%s", campaign->target);
@@ -170,5 +170,5 @@ int cmd_run(int argc, char **argv)
         print_result(campaign);
     if (campaign->found.count && !options.json)
         explain(campaign);
-    return campaign->found.count ? STATUS_FINDINGS : STATUS_OK;
+    return campaign->found.count ? EXIT_FINDINGS : EXIT_DONE;
 }

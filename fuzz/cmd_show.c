@@ -103,12 +103,12 @@ static int write_output(const char *name, const void *data, size_t len)
     bool good = out && fwrite(data, 1, len, out) == len;
 
     if (!name) /* finish_output.h */
-        return STATUS_OK;
+        return EXIT_DONE;
     if (out && fclose(out))
         good = false;
     if (!good)
         fprintf(stderr, "pv-fuzz show: %s: %s\n", name, strerror(errno));
-    return good ? STATUS_OK : STATUS_MISSING;
+    return good ? EXIT_DONE : EXIT_MISSING;
 }
 
 static int load(const struct show *show, struct program *program)
@@ -145,7 +145,7 @@ static int convert(const struct show *show, const struct program *program)
     }
     if (err) {
         fprintf(stderr, "pv-fuzz show: %s\n", strerror(-err));
-        return STATUS_INTERNAL;
+        return EXIT_OUR_FAULT;
     }
     status = write_output(show->output, bytes, len);
     free(bytes);
@@ -158,15 +158,15 @@ int cmd_show(int argc, char **argv)
     struct program program;
     int status;
 
-    argp_err_exit_status = STATUS_USAGE;
+    argp_err_exit_status = EXIT_USAGE;
     if (argp_parse(&argp, argc, argv, 0, NULL, &show))
-        return STATUS_USAGE;
+        return EXIT_USAGE;
     if (show.actions) {
         list_actions(stdout);
-        return STATUS_OK;
+        return EXIT_DONE;
     }
     program_init(&program);
-    status = load(&show, &program) ? STATUS_USAGE : convert(&show, &program);
+    status = load(&show, &program) ? EXIT_USAGE : convert(&show, &program);
     program_free(&program);
     return status;
 }

@@ -35,15 +35,15 @@ int main(int argc, char **argv)
     setenv("ARGP_HELP_FMT", "rmargin=100", 0); /* an example is one line */
     if (argc < 2) {
         usage(stderr);
-        return STATUS_USAGE;
+        return EXIT_USAGE;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
         usage(stdout);
-        return STATUS_OK;
+        return EXIT_DONE;
     }
     if (!strcmp(argv[1], "--version")) {
         puts("pv-fuzz " PARAVANE_VERSION);
-        return STATUS_OK;
+        return EXIT_DONE;
     }
     for (unsigned i = 0; i < COMMANDS; i++)
         if (!strcmp(argv[1], commands[i].name)) {
@@ -54,5 +54,5 @@ int main(int argc, char **argv)
             return commands[i].run(argc - 1, argv + 1);
         }
     fprintf(stderr, "pv-fuzz: unknown command '%s'; 'pv-fuzz --help' lists them\n", argv[1]);
-    return STATUS_USAGE;
+    return EXIT_USAGE;
 }

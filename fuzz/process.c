@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "vmm/exit_status.h"
 
 static void child(pid_t parent, const char *const *argv, const char *const *env, const char *log)
 {
@@ -16,17 +17,17 @@ static void child(pid_t parent, const char *const *argv, const char *const *env,
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) /* it died before prctl could arm */
-        _exit(4);
+        _exit(EXIT_OUR_FAULT);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGINT, SIG_DFL); /* by which engines are stopped; a shell's background job inherits it ignored */
     if (log && (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0))
-        _exit(4);
+        _exit(EXIT_OUR_FAULT);
     for (; env && *env; env++)
         if (putenv((char *)*env))
-            _exit(4);
+            _exit(EXIT_OUR_FAULT);
     execv(argv[0], (char *const *)argv);
-    _exit(4);
+    _exit(EXIT_OUR_FAULT);
 }
 
 pid_t process_start(const char *const *argv, const char *const *env, const char *log)
@@ -43,6 +44,6 @@ int process_wait(pid_t pid)
     int status;
 
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
-        return 4;
+        return EXIT_OUR_FAULT;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

@@ -14,6 +14,7 @@
 #include "diff/shell.h"
 #include "fuzz/crash_report.h"
 #include "fuzz/target.h"
+#include "vmm/exit_status.h"
 #include "vmm/input_file.h"
 
 #define INPUT_SIZE_MAX (16u << 20)
@@ -201,7 +202,7 @@ static size_t supervise(const struct options *options, const char *program, size
 
     if (pipe(fds)) {
         perror("pipe");
-        exit(4);
+        exit(EXIT_OUR_FAULT);
     }
     fflush(stdout);
     child = fork();
@@ -252,7 +253,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_ARG:
         err = inputs_collect(&options->inputs, arg);
         if (err)
-            argp_failure(state, 2, -err, "%s", arg);
+            argp_failure(state, EXIT_USAGE, -err, "%s", arg);
         return 0;
     case ARGP_KEY_NO_ARGS:
         argp_usage(state);
@@ -282,7 +283,7 @@ int main(int argc, char **argv)
     struct options options = {.limit_s = 60};
     unsigned crashes = 0, unreadable = 0;
 
-    argp_err_exit_status = 2;
+    argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     fuzz_run.save_judge = SAVE_EVERY_POINT;
     fuzz_run.verbose = options.verbose;
@@ -299,5 +300,5 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < options.inputs.count; i++)
         free(options.inputs.paths[i]);
     free(options.inputs.paths);
-    return crashes ? 1 : unreadable ? 2 : 0;
+    return crashes ? EXIT_FINDINGS : unreadable ? EXIT_USAGE : EXIT_DONE;
 }

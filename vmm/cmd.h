@@ -1,12 +1,10 @@
-/* The commands of pv-vmm; each takes argv without the program and command names and returns the exit status. */
+/* The commands of pv-vmm; each takes argv without the program and command names and returns an enum exit_status. */
 #ifndef VMM_CMD_H
 #define VMM_CMD_H
 
 #include "vmm/cpuid/machine_options.h"
 #include "vmm/cpuid/supported.h"
-
-/* Exit statuses of all programs (DESIGN.md, "Command line"). */
-enum exit_status { EXIT_DONE = 0, EXIT_FINDINGS = 1, EXIT_USAGE = 2, EXIT_MISSING = 3, EXIT_OUR_FAULT = 4 };
+#include "vmm/exit_status.h"
 
 int cmd_cpuid(int argc, char **argv);
 int cmd_run(int argc, char **argv);

@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define STATUS_OUTPUT_LOST 3 /* DESIGN.md: something needed is missing here */
+#include "vmm/exit_status.h"
 
 /* For atexit(): argp leaves by exit() too. */
 static inline void finish_output(void)
@@ -17,7 +16,7 @@ static inline void finish_output(void)
     if (!err)
         return;
     fprintf(stderr, "%s: cannot write standard output: %s\n", program_invocation_short_name, strerror(err));
-    _exit(STATUS_OUTPUT_LOST);
+    _exit(EXIT_MISSING);
 }
 
 #endif
