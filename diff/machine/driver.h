@@ -29,7 +29,4 @@ bool machine_cancelled(const struct machine *machine);
 /* Each driver's file defines one; the table in machine.c lists those that are built. */
 extern const struct machine_ops direct_ops, soft_ops, qemu_tcg_ops, qemu_kvm_ops, qemu_box_ops;
 
-/* vCPUs of a -smp string ("2", "cpus=4,sockets=2"): the part before the first comma or cpus=; 1 when there is none. */
-unsigned smp_vcpus(const char *smp);
-
 #endif

@@ -50,7 +50,7 @@ struct machine_info {      /* provenance, for the report */
     char qemu_version[64]; /* empty for ours */
     char kernel_release[96];
     char detail[160];
-    struct host_record host;      /* count 0 where there is none */
+    struct host_record host;      /* supported.count 0: there is none */
     uint32_t needs;               /* enum program_need: what it was shown to serve here */
     unsigned boots, boot_retries; /* box only */
 };
@@ -73,5 +73,7 @@ void machine_close(struct machine *machine); /* no process of ours survives */
 /* What machine_run() does first: zeroes, and initialises the transcripts. -ENOMEM. */
 int run_result_init(struct run_result *result, unsigned program_count);
 void run_result_free(struct run_result *result, unsigned program_count);
+/* vCPUs of a -smp string ("2", "cpus=4,sockets=2"): the part before the first comma or cpus=; 1 when there is none. */
+unsigned smp_vcpus(const char *smp);
 
 #endif

@@ -9,7 +9,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "diff/machine/driver.h"
+#include "diff/machine/machine.h"
 #include "vmm/input_file.h"
 
 #define SCHEMA      "paravane-models-1"

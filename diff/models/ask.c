@@ -7,7 +7,6 @@
 #include <string.h>
 #include "diff/machine/child.h"
 #include "diff/machine/deadline.h"
-#include "diff/machine/driver.h"
 #include "diff/machine/qemu.h"
 
 #define TRIES   3 /* a busy host may let a guest wait for too long */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "diff/flags/outcome.h"
 #include "diff/judge/bits.h"
-#include "diff/machine/driver.h"
+#include "diff/machine/machine.h"
 #include "diff/models/tcg_guest.h"
 #include "vmm/apic/lapic.h"
 #include "vmm/cpuid/build.h"
