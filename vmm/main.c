@@ -11,9 +11,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *what;
 } commands[] = {
-#ifdef PARAVANE_CMD_RUN
     {"run", cmd_run, "run a virtual machine"},
-#endif
     {"cpuid", cmd_cpuid, "show what a guest would read with CPUID under given flags"},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
