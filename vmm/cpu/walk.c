@@ -1,13 +1,15 @@
 /* Paging: 2-level, PAE and 4-level walks with their rights, reserved bits and A/D updates. Intel SDM vol. 3 ch. 4. */
 #include "vmm/cpu/mem.h"
 
-#define PTE_P  (1ull << 0)
-#define PTE_W  (1ull << 1)
-#define PTE_U  (1ull << 2)
-#define PTE_A  (1ull << 5)
-#define PTE_D  (1ull << 6)
-#define PTE_PS (1ull << 7)
-#define PTE_NX (1ull << 63)
+#define PTE_P     (1ull << 0)
+#define PTE_W     (1ull << 1)
+#define PTE_U     (1ull << 2)
+#define PTE_A     (1ull << 5)
+#define PTE_D     (1ull << 6)
+#define PTE_PS    (1ull << 7)
+#define PTE_NX    (1ull << 63)
+#define PTE_FRAME 0x000ffffffffff000ull
+#define CR3_PAE   0xffffffe0u /* where the four top entries of PAE paging lie */
 
 #define PF_PRESENT  1u
 #define PF_WRITE    2u
@@ -70,24 +72,31 @@ static uint64_t reserved_bits(const struct cpu *cpu, const struct paging *p, uns
 static uint64_t leaf_address(const struct paging *p, unsigned level, uint64_t entry, uint64_t va)
 {
     uint64_t offset_mask = (1ull << (12 + p->bits * (level - 1))) - 1;
-    uint64_t base = entry & 0x000ffffffffff000ull & ~offset_mask;
+    uint64_t base = entry & PTE_FRAME & ~offset_mask;
 
     if (p->entry_size == 4 && level == 2)
         base |= (entry & 0x1fe000) << 19;
     return base | (va & offset_mask);
 }
 
-static bool rights_allow(const struct cpu *cpu, enum access access, bool user, bool w, bool u, bool nx)
+/* The entry that maps an address, and what all entries on the way to it allow. */
+struct leaf {
+    uint64_t gpa, entry; /* where it lies, what it holds */
+    unsigned level;      /* 1: a page of 4 KiB */
+    bool w, u, nx;
+};
+
+static bool rights_allow(const struct cpu *cpu, enum access access, bool user, const struct leaf *leaf)
 {
     const struct cpu_regs *r = cpu->regs;
 
-    if (user && !u)
+    if (user && !leaf->u)
         return false;
     if (access == ACCESS_EXEC)
-        return !nx && (user || !u || !(r->cr4 & CR4_SMEP));
-    if (!user && u && (r->cr4 & CR4_SMAP) && !(r->rflags & RFLAGS_AC))
+        return !leaf->nx && (user || !leaf->u || !(r->cr4 & CR4_SMEP));
+    if (!user && leaf->u && (r->cr4 & CR4_SMAP) && !(r->rflags & RFLAGS_AC))
         return false;
-    return access == ACCESS_READ || w || (!user && !(r->cr0 & CR0_WP));
+    return access == ACCESS_READ || leaf->w || (!user && !(r->cr0 & CR0_WP));
 }
 
 static bool entry_read(struct cpu *cpu, uint64_t gpa, unsigned size, uint64_t *entry)
@@ -105,15 +114,57 @@ static bool is_leaf(const struct cpu *cpu, const struct paging *p, unsigned leve
     return p->entry_size == 8 || (cpu->regs->cr4 & CR4_PSE);
 }
 
+static uint64_t table_index(const struct paging *p, unsigned level, uint64_t va)
+{
+    uint64_t index = (va >> (12 + p->bits * (level - 1))) & ((1u << p->bits) - 1);
+
+    return is_pdpte(p, level) ? index & 3 : index;
+}
+
+static void entry_mark(struct cpu *cpu, const struct paging *p, struct leaf *leaf, uint64_t bits)
+{
+    if ((leaf->entry & bits) == bits)
+        return;
+    leaf->entry |= bits;
+    gpa_write(cpu->mem, leaf->gpa, &leaf->entry, p->entry_size);
+}
+
+/* Down the tables to the entry that maps va. Whether the access is allowed is the caller's to say, and so are the marks
+ * that it leaves in that entry. False: cpu->trap says why there is none. */
+static bool find_leaf(struct cpu *cpu, const struct paging *p, uint64_t va, enum access access, bool user,
+                      struct leaf *leaf)
+{
+    uint64_t table = cpu->regs->cr3 & (p->levels == 3 ? CR3_PAE : PTE_FRAME);
+    bool last;
+
+    *leaf = (struct leaf){.w = true, .u = true};
+    for (leaf->level = p->levels;; leaf->level--) {
+        leaf->gpa = table + table_index(p, leaf->level, va) * p->entry_size;
+        if (!entry_read(cpu, leaf->gpa, p->entry_size, &leaf->entry) || !(leaf->entry & PTE_P))
+            return page_fault(cpu, va, access, user, 0);
+        last = is_leaf(cpu, p, leaf->level, leaf->entry);
+        if (leaf->entry & reserved_bits(cpu, p, leaf->level, last))
+            return page_fault(cpu, va, access, user, PF_PRESENT | PF_RESERVED);
+        if (!is_pdpte(p, leaf->level)) {
+            leaf->w &= !!(leaf->entry & PTE_W);
+            leaf->u &= !!(leaf->entry & PTE_U);
+            leaf->nx |= !!(leaf->entry & PTE_NX);
+        }
+        if (last)
+            return true;
+        if (!is_pdpte(p, leaf->level))
+            entry_mark(cpu, p, leaf, PTE_A);
+        table = leaf->entry & PTE_FRAME;
+    }
+}
+
 bool walk(struct cpu *cpu, uint64_t va, enum access access, bool user, struct translation *t)
 {
     struct paging p = paging_mode(cpu);
-    uint64_t table, entry_gpa, entry, set;
-    bool w = true, u = true, nx = false, leaf;
-    unsigned level;
+    struct leaf leaf;
 
-    if (is_long(cpu) &&
-        !canonical(va)) { /* #SS for stack accesses would need the segment; see segment_linear */
+    /* #SS for stack accesses would need the segment; see segment_linear */
+    if (is_long(cpu) && !canonical(va)) {
         cpu->trap = GP0;
         return false;
     }
@@ -121,42 +172,15 @@ bool walk(struct cpu *cpu, uint64_t va, enum access access, bool user, struct tr
         *t = (struct translation){.gpa = va, .writable = true, .executable = true, .user = true};
         return true;
     }
-    table = p.levels == 3 ? cpu->regs->cr3 & 0xffffffe0 : cpu->regs->cr3 & 0x000ffffffffff000ull;
-    for (level = p.levels;; level--) {
-        uint64_t index = (va >> (12 + p.bits * (level - 1))) & ((1u << p.bits) - 1);
-
-        if (is_pdpte(&p, level))
-            index &= 3;
-        entry_gpa = table + index * p.entry_size;
-        if (!entry_read(cpu, entry_gpa, p.entry_size, &entry) || !(entry & PTE_P))
-            return page_fault(cpu, va, access, user, 0);
-        leaf = is_leaf(cpu, &p, level, entry);
-        if (entry & reserved_bits(cpu, &p, level, leaf))
-            return page_fault(cpu, va, access, user, PF_PRESENT | PF_RESERVED);
-        if (!is_pdpte(&p, level)) {
-            w &= !!(entry & PTE_W);
-            u &= !!(entry & PTE_U);
-            nx |= !!(entry & PTE_NX);
-        }
-        if (leaf)
-            break;
-        if (!(entry & PTE_A) && !is_pdpte(&p, level)) {
-            entry |= PTE_A;
-            gpa_write(cpu->mem, entry_gpa, &entry, p.entry_size);
-        }
-        table = entry & 0x000ffffffffff000ull;
-    }
-    if (!rights_allow(cpu, access, user, w, u, nx))
+    if (!find_leaf(cpu, &p, va, access, user, &leaf))
+        return false;
+    if (!rights_allow(cpu, access, user, &leaf))
         return page_fault(cpu, va, access, user, PF_PRESENT);
-    set = PTE_A | (access == ACCESS_WRITE ? PTE_D : 0);
-    if ((entry & set) != set) {
-        entry |= set;
-        gpa_write(cpu->mem, entry_gpa, &entry, p.entry_size);
-    }
-    t->gpa = leaf_address(&p, level, entry, va);
-    t->writable = (entry & PTE_D) && rights_allow(cpu, ACCESS_WRITE, user, w, u, nx);
-    t->executable = rights_allow(cpu, ACCESS_EXEC, user, w, u, nx);
-    t->user = u;
-    t->large = level > 1;
+    entry_mark(cpu, &p, &leaf, PTE_A | (access == ACCESS_WRITE ? PTE_D : 0));
+    t->gpa = leaf_address(&p, leaf.level, leaf.entry, va);
+    t->writable = (leaf.entry & PTE_D) && rights_allow(cpu, ACCESS_WRITE, user, &leaf);
+    t->executable = rights_allow(cpu, ACCESS_EXEC, user, &leaf);
+    t->user = leaf.u;
+    t->large = leaf.level > 1;
     return true;
 }
