@@ -173,7 +173,7 @@ int host_record_read(struct host_record *record, int *keep_fd)
         goto out;
     }
     *keep_fd = vm_fd;
-    for (int i = 0; i < HOST_RECORD_EXTENSIONS; i++)
+    for (int i = 0; i < SUPPORTED_EXTENSIONS; i++)
         record->extensions[i] = ioctl(vm_fd, KVM_CHECK_EXTENSION, i);
     read_feature_msrs(record, kvm_fd);
     err = read_list(kvm_fd, KVM_GET_SUPPORTED_CPUID, &record->supported);
@@ -190,7 +190,6 @@ void host_record_supported(const struct host_record *record, struct cpuid_suppor
 {
     uint32_t msrs = record->feature_msr_count < SUPPORTED_MSRS ? record->feature_msr_count : SUPPORTED_MSRS;
 
-    static_assert(SUPPORTED_EXTENSIONS == HOST_RECORD_EXTENSIONS, "copied as a whole");
     *supported = (struct cpuid_supported){.accel = ACCEL_SOFT,
                                           .supported = record->supported,
                                           .host = record->host,

@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include "vmm/cpuid/supported.h"
 
-#define HOST_RECORD_EXTENSIONS 256
 /* Bits 31:24 of leaf 1 EBX are the APIC id of whichever CPU answered: they change from call to call and are masked. */
 #define HOST_RECORD_LEAF1_EBX 0x00ffffffu
 
@@ -20,13 +19,13 @@ struct host_record {
     bool native_vmcall;           /* VMX: vmcall; else SVM: vmmcall */
     struct cpuid_table supported; /* KVM_GET_SUPPORTED_CPUID, leaf 1 EBX[31:24] masked */
     struct cpuid_table host;      /* native leaves 0, 1, 0x80000000, 1, 8, brand and caches */
-    struct cpuid_table
-        hyperv; /* KVM_GET_SUPPORTED_HV_CPUID; empty where the kernel has none, or it is not known */
-    int32_t extensions[HOST_RECORD_EXTENSIONS]; /* KVM_CHECK_EXTENSION answers by number */
+    /* KVM_GET_SUPPORTED_HV_CPUID; empty where the kernel has none, or it is not known */
+    struct cpuid_table hyperv;
+    int32_t extensions[SUPPORTED_EXTENSIONS]; /* KVM_CHECK_EXTENSION answers by number */
     struct {
         uint32_t index;
         uint64_t value;
-    } feature_msrs[32];
+    } feature_msrs[SUPPORTED_MSRS];
     uint32_t feature_msr_count;
 };
 

@@ -62,7 +62,7 @@ int host_record_to_json(const struct host_record *record, char **text)
     if (record->hyperv.count)
         add_table(root, "hyperv_cpuid", &record->hyperv);
     extensions = cJSON_AddObjectToObject(root, "check_extension");
-    for (int i = 0; i < HOST_RECORD_EXTENSIONS; i++) {
+    for (int i = 0; i < SUPPORTED_EXTENSIONS; i++) {
         if (!record->extensions[i])
             continue;
         snprintf(key, sizeof(key), "%d", i);
@@ -137,7 +137,7 @@ static bool get_extensions(const cJSON *root, struct host_record *record)
 
         if (end == item->string || *end || !cJSON_IsNumber(item))
             return false;
-        if (number < HOST_RECORD_EXTENSIONS) /* later kernels may have more */
+        if (number < SUPPORTED_EXTENSIONS) /* later kernels may have more */
             record->extensions[number] = item->valueint;
     }
     return true;

@@ -53,7 +53,6 @@
 #define KVM_ASYNC_PF_DELIVERY_AS_INT       (1u << 3)
 #define KVM_ASYNC_PF_RESERVED              0x30u
 #define KVM_ASYNC_PF_VEC_MASK              0xffu
-#define KVM_PV_REASON_PAGE_NOT_PRESENT     1u
 #define KVM_PV_REASON_PAGE_NOT_PRESENT     1u          /* in flags of the APF area */
 #define KVM_ASYNC_PF_WAKE_ALL              0xffffffffu /* the token that means "all" */
 

@@ -3,8 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include "vmm/abi/kvm_para.h"
 
-#define EXIT_HYPERCALLS_KNOWN (1ull << 12) /* KVM_HC_MAP_GPA_RANGE (GPA-2) */
+#define EXIT_HYPERCALLS_KNOWN (1ull << KVM_HC_MAP_GPA_RANGE) /* GPA-2 */
 
 static bool config_valid(const struct vm_config *config, const struct env *env)
 {
