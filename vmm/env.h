@@ -11,8 +11,8 @@ struct env {                       /* scripted in fuzzing and tests, instruction
     uint64_t (*run_delay_ns)(void *ctx, unsigned vcpu_id); /* total so far, never decreases */
     void *ctx;
     uint32_t tsc_khz; /* rate of tsc() */
-    uint8_t
-        clocksource_tsc; /* the host keeps time by its TSC: master clock possible (STB-2), pairing works */
+    /* the host keeps time by its TSC: master clock possible (STB-2), pairing works */
+    uint8_t clocksource_tsc;
 };
 
 #endif

@@ -11,8 +11,8 @@
 struct known_entry {
     const char *name;
     const char *kind, *program, *flags, *what, *ours, *theirs;
-    const char *kernel,
-        *qemu; /* "6.1..6.6": inclusive, "6.1": that series, "6.12..": from there on; empty: any */
+    /* "6.1..6.6": inclusive, "6.1": that series, "6.12..": from there on; empty: any */
+    const char *kernel, *qemu;
     const char *reason, *evidence;
     unsigned line;
     /* of one run */

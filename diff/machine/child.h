@@ -14,8 +14,8 @@ struct child {
     int status; /* as waitpid gives it, once pid is 0 again */
     char *text; /* output so far, NUL-terminated; owned */
     size_t text_used;
-    bool
-        wait_when_full; /* set after the start: nothing is dropped, the child waits until text_used is reset */
+    /* set after the start: nothing is dropped, the child waits until text_used is reset */
+    bool wait_when_full;
 };
 
 /* An argument list that grows. Every argument is a copy. */

@@ -14,8 +14,8 @@ enum job_message {
     JOB_PROBLEM = 5, /* string: why the agent cannot do it */
     /* host -> agent */
     JOB_RUN = 16, /* a run_item; answered by JOB_RESULT */
-    JOB_FILE =
-        17, /* string: path; u32: mode; u32: append to it; bytes. No answer unless JOB_PROBLEM at the next EXEC */
+    /* string: path; u32: mode; u32: append to it; bytes. No answer unless JOB_PROBLEM at the next EXEC */
+    JOB_FILE = 17,
     JOB_EXEC = 18, /* string: a shell command; answered by JOB_OUTPUT... JOB_EXIT */
 };
 

@@ -32,14 +32,14 @@ struct mailbox_host {
     int (*host_action)(void *ctx, const struct action *action, struct outcome *outcome);
     /* Asked often; NULL: never. */
     bool (*cancelled)(void *ctx);
-    bool
-        runs_in_pump; /* the VM moves in pump alone; else it runs beside us, and we sleep a little between looks */
+    /* the VM moves in pump alone; else it runs beside us, and we sleep a little between looks */
+    bool runs_in_pump;
     /* Set by mailbox_run while the guest takes a clock sample: pump should neither sleep nor run long. */
     bool urgent;
     uint32_t actions_put; /* by mailbox_run, since the mailbox was cleared */
     /* Deadlines in ns of raw_ns; 0 takes the default in brackets. */
-    uint64_t
-        boot_ns; /* from restart to the probe waiting for its magic, and from there to all vCPUs [15 s] */
+    /* from restart to the probe waiting for its magic, and from there to all vCPUs [15 s] */
+    uint64_t boot_ns;
     uint64_t action_ns; /* one action [8 s] */
     uint64_t hlt_ns;    /* a hlt on vCPU 0, which nothing but a latched kick can end [200 ms] */
 };

@@ -11,8 +11,8 @@ struct qemu_config {
     bool native_vmcall; /* of the CPU under the guest */
     unsigned launch_ms; /* from exec to QMP being ready; 0: 15 s */
     uint64_t action_ns; /* deadline of one action; 0: mailbox_run's */
-    const struct progress
-        *progress; /* step: after each program; cancelled: asked often, also as a sign of life */
+    /* step: after each program; cancelled: asked often, also as a sign of life */
+    const struct progress *progress;
 };
 
 /* Runs the item's programs in one QEMU, each from system_reset with zeroed RAM; a QEMU that dies under a program is

@@ -20,8 +20,8 @@
 #define DIRECT_END_NS      5000000000000000000ull /* 158 years: where !advance stops, before the TSC wraps */
 #define DIRECT_HLT_NS      200000000ull           /* how long vCPU 0 may sleep: what mailbox_run waits */
 #define DIRECT_REALTIME_NS 1700000000000000000ull /* wall clock at now_ns 0 */
-#define DIRECT_HANGS_MAX                                                                                     \
-    4 /* hangs of vCPU 0 that end in a reset; the next one stops the run, as mailbox_run does */
+/* Hangs of vCPU 0 that end in a reset; the next one stops the run, as mailbox_run does. */
+#define DIRECT_HANGS_MAX 4
 
 struct direct_vcpu {        /* the CPU shell: what the VMM's core does not hold */
     bool interrupts;        /* IF between actions */

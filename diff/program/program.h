@@ -102,8 +102,8 @@ enum action_op {
 enum on_interrupt {
     ON_INTERRUPT_LOOK = 0,
     ON_INTERRUPT_EXIT = 1 << 0, /* leave to the host first */
-    ON_INTERRUPT_EOI =
-        1 << 1, /* end the interrupt: test and clear bit 0, where it was clear write APIC EOI (EOI-12) */
+    /* end the interrupt: test and clear bit 0, where it was clear write APIC EOI (EOI-12) */
+    ON_INTERRUPT_EOI = 1 << 1,
 };
 
 /* Where an address counts from; the machine resolves it (decision 9). */
@@ -119,9 +119,9 @@ struct action {
     uint8_t mode; /* enum action_mode */
     uint8_t vcpu;
     struct operand args[PROGRAM_ARGS];
-    uint32_t
-        note; /* OP_NOTE: offset into program.notes of a NUL-terminated line: "" is an empty line, "#..." a
-                        comment, " #..." a comment at the end of the line before it */
+    /* OP_NOTE: offset into program.notes of a NUL-terminated line: "" is an empty line, "#..." a comment, " #..." a comment
+     * at the end of the line before it */
+    uint32_t note;
 };
 
 enum program_irqchip { PROGRAM_IRQCHIP_KERNEL, PROGRAM_IRQCHIP_SPLIT, PROGRAM_IRQCHIP_NONE };

@@ -24,8 +24,8 @@ struct kind {
     uint32_t no_register; /* what a select value without a register reads */
     bool any_width;       /* the window answers to 1 and 2 bytes too */
     bool eoi_register;    /* EOI by a write, and registers repeat every 0x100 bytes */
-    bool
-        always_pending; /* remote IRR is set even if no APIC accepted; no edge is noted while a pin is masked */
+    /* remote IRR is set even if no APIC accepted; no edge is noted while a pin is masked */
+    bool always_pending;
 };
 static const struct kind *kind_of(const struct vm *vm)
 {

@@ -25,8 +25,8 @@ struct slot {
 struct memory {
     struct slot slots[MEMORY_SLOTS];
     unsigned count;
-    uint32_t
-        generation; /* grows with every slot change, reset and dirty-log clear: cached pointers compare it */
+    /* grows with every slot change, reset and dirty-log clear: cached pointers compare it */
+    uint32_t generation;
     uint32_t slot_generation; /* grows with slot changes only: areas compare it (EOI-2) */
     uint32_t absent_pages;    /* of all slots */
     /* A page came back, asked for or because the host used it; NULL: nobody waits. Set by vm_start(). */

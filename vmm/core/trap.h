@@ -24,8 +24,8 @@ enum vector {
     TRAP_AC = 17,
     TRAP_MC = 18,
     TRAP_XM = 19,
-    TRAP_RETRY =
-        0xfe, /* nothing to deliver either: the instruction waits for a page and then runs again (APF-12) */
+    /* nothing to deliver either: the instruction waits for a page and then runs again (APF-12) */
+    TRAP_RETRY = 0xfe,
     TRAP_NONE = 0xff, /* nothing to deliver */
 };
 

@@ -73,8 +73,8 @@ enum request {
     REQ_TLB_FLUSH = 1 << 3,
     REQ_STEAL = 1 << 4,
     REQ_APF_READY = 1 << 5,
-    REQ_ALL = (1 << 7) - 1,
     REQ_EVENT = 1 << 6, /* look at interrupts again */
+    REQ_ALL = (1 << 7) - 1,
 };
 
 struct kvmclock {

@@ -30,8 +30,8 @@ struct vm_config {
     bool hlt_in_guest; /* KVM_X86_DISABLE_EXITS_HLT: HLT does not exit (CPU-8, UNH-11) */
     enum kvm_version version;
     uint8_t msr_exits; /* KVM_CAP_X86_USER_SPACE_MSR: enum msr_exit_reason, what the VMM decides (SAV-12) */
-    uint64_t
-        exit_hypercalls; /* KVM_CAP_EXIT_HYPERCALL: a bit per number that the VMM answers itself (GPA-1) */
+    /* KVM_CAP_EXIT_HYPERCALL: a bit per number that the VMM answers itself (GPA-1) */
+    uint64_t exit_hypercalls;
 };
 #define VM_VCPUS_MAX 1024
 

@@ -113,8 +113,8 @@ struct cpu {
     bool leave;              /* end cpu_run after this instruction: CPU_EXIT_EVENT or _PAUSE */
     bool large_pages;        /* the TLB holds a part of one: INVLPG must flush all */
     bool nmi_blocked;        /* between NMI delivery and IRET */
-    bool
-        pages_at_once; /* an access to a page that is out waits for it: no instruction of the guest to repeat */
+    /* an access to a page that is out waits for it: no instruction of the guest to repeat */
+    bool pages_at_once;
     enum cpu_exit_reason leave_reason;
     struct trap trap;
     struct cpu_exit *exit;
