@@ -1,4 +1,4 @@
-/* pv-diff box: fetches the box's kernel, and runs commands inside the box. reference-machines.md section 2. */
+/* pv-diff box: fetches the box's kernel, and runs commands inside the box. ARCHITECTURE.md, "The box". */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* pv-diff: runs the same guests on our VMM and on real QEMU/KVM, and compares what they saw. DESIGN.md. */
+/* pv-diff: runs the same guests on our VMM and on real QEMU/KVM, and compares what they saw. */
 #include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>

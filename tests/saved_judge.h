@@ -1,5 +1,5 @@
 /* The judge of save and restore: a program with a save and restore put between its actions, and the same with a host action
- * there that only makes the vCPUs leave the guest, as saving does. DESIGN.md "Judges". */
+ * there that only makes the vCPUs leave the guest, as saving does. */
 #ifndef TESTS_SAVED_JUDGE_H
 #define TESTS_SAVED_JUDGE_H
 

@@ -1,4 +1,4 @@
-/* pv-vmm cpuid as a person or a script meets it: exit statuses, JSON shape, the dump format. DESIGN.md, "Command line". */
+/* pv-vmm cpuid as a person or a script meets it: exit statuses, JSON shape, the dump format. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdio.h>

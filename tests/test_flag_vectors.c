@@ -1,6 +1,6 @@
 /* Replays the recorded QEMU 7.2 runs: exit status, messages, PV words, CPUID leaves and whatever else their notes record.
  * What is not compared is listed with the reason in vector_compare.c, and held to be exactly that. QEMU flags specification
- * section 18; decisions.md 25. */
+ * section 18; decision 25. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdio.h>

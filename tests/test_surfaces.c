@@ -1,5 +1,5 @@
 /* Every action of the op table is run by the fuzz targets, or has a reason why not; seeds and the mutator's draws reach it
- * so that the direct machine does it. DESIGN.md "Machines" (direct), corpora/README.md. */
+ * so that the direct machine does it. corpora/README.md. */
 #include <criterion/criterion.h>
 #include <glob.h>
 #include <stdlib.h>

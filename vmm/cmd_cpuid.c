@@ -1,4 +1,4 @@
-/* pv-vmm cpuid: the table a guest would get, and what became of each flag. DESIGN.md, "Command line". */
+/* pv-vmm cpuid: the table a guest would get, and what became of each flag. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

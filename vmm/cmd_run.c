@@ -1,4 +1,4 @@
-/* pv-vmm run: a virtual machine from QEMU's options, on the software vCPU. DESIGN.md "Command line", decisions 24-26. */
+/* pv-vmm run: a virtual machine from QEMU's options, on the software vCPU. Decisions 24-26. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* pv-vmm: dispatches to its commands. DESIGN.md, "Command line". */
+/* pv-vmm: dispatches to its commands. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

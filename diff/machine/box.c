@@ -1,4 +1,4 @@
-/* Boots the box and talks to the agent in it. reference-machines.md section 2; decisions 13 and 14. */
+/* Boots the box and talks to the agent in it. ARCHITECTURE.md, "The box"; decisions 13 and 14. */
 #include "diff/machine/box.h"
 
 #include <errno.h>

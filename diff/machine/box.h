@@ -1,4 +1,4 @@
-/* The box: mainline KVM inside QEMU's software SVM, with our agent in it. reference-machines.md, decisions 13, 14. */
+/* The box: mainline KVM inside QEMU's software SVM, with our agent in it. ARCHITECTURE.md, "The box"; decisions 13, 14. */
 #ifndef DIFF_MACHINE_BOX_H
 #define DIFF_MACHINE_BOX_H
 

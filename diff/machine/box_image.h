@@ -1,4 +1,4 @@
-/* What the box boots: a stock Debian kernel and an initramfs with KVM, QEMU and our agent. reference-machines.md. */
+/* What the box boots: a stock Debian kernel and an initramfs with KVM, QEMU and our agent. ARCHITECTURE.md, "The box". */
 #ifndef DIFF_MACHINE_BOX_IMAGE_H
 #define DIFF_MACHINE_BOX_IMAGE_H
 

@@ -1,4 +1,4 @@
-/* Fetches the box's kernel from the distribution's archive and keeps it unpacked, by version. reference-machines.md. */
+/* Fetches the box's kernel from the distribution's archive and keeps it unpacked, by version. ARCHITECTURE.md, "The box". */
 #include "diff/machine/box_image.h"
 
 #include <errno.h>

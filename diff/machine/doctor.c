@@ -1,4 +1,4 @@
-/* Examines the machines of this host by using them. reference-machines.md; decision 2. */
+/* Examines the machines of this host by using them. Decision 2. */
 #include "diff/machine/doctor.h"
 
 #include <errno.h>

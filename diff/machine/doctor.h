@@ -1,4 +1,4 @@
-/* What works on this host, machine by machine, found by using it. DESIGN.md "Machines". */
+/* What works on this host, machine by machine, found by using it. */
 #ifndef DIFF_MACHINE_DOCTOR_H
 #define DIFF_MACHINE_DOCTOR_H
 

@@ -1,4 +1,4 @@
-/* What a machine driver provides; machine.c finds it by kind. DESIGN.md "Machines". Internal to diff/machine. */
+/* What a machine driver provides; machine.c finds it by kind. Internal to diff/machine. */
 #ifndef DIFF_MACHINE_DRIVER_H
 #define DIFF_MACHINE_DRIVER_H
 

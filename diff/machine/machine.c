@@ -1,4 +1,4 @@
-/* Machines by kind: one table of drivers, and what all of them share. DESIGN.md "Machines". */
+/* Machines by kind: one table of drivers, and what all of them share. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

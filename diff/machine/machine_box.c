@@ -1,4 +1,4 @@
-/* The machine qemu-box: stock QEMU on mainline KVM inside the box. reference-machines.md section 2. */
+/* The machine qemu-box: stock QEMU on mainline KVM inside the box. ARCHITECTURE.md, "The box". */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* The machines qemu-tcg and qemu-kvm: stock QEMU on this host. reference-machines.md section 1, decision 2. */
+/* The machines qemu-tcg and qemu-kvm: stock QEMU on this host. Decision 2. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

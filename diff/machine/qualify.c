@@ -1,4 +1,4 @@
-/* Finds out what a KVM serves, by a tiny program per capability under a deadline. reference-machines.md section 1. */
+/* Finds out what a KVM serves, by a tiny program per capability under a deadline. */
 #include "diff/machine/qualify.h"
 
 #include <errno.h>

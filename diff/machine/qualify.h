@@ -1,5 +1,5 @@
-/* Which capabilities a real KVM serves here, shown by one tiny program each. Opening /dev/kvm proves little:
- * reference-machines.md section 1. */
+/* Which capabilities a real KVM serves here, shown by one tiny program each. Opening /dev/kvm proves little: there
+ * are KVMs on which every hypercall hangs. */
 #ifndef DIFF_MACHINE_QUALIFY_H
 #define DIFF_MACHINE_QUALIFY_H
 

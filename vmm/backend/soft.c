@@ -1,4 +1,4 @@
-/* The software machine: vCPUs in turn, interrupts before each run, exits handled between. DESIGN.md "Machines". */
+/* The software machine: vCPUs in turn, interrupts before each run, exits handled between. */
 #include "vmm/backend/soft.h"
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The command line of pv-vmm in QEMU's own spelling, as data; and the machine that follows from it.
- * decisions.md 24; QEMU flags specification P1-P3, K10, K12, K13, T4. No I/O, no heap; strings stay the caller's. */
+ * Decision 24; QEMU flags specification P1-P3, K10, K12, K13, T4. No I/O, no heap; strings stay the caller's. */
 #ifndef VMM_CPUID_MACHINE_OPTIONS_H
 #define VMM_CPUID_MACHINE_OPTIONS_H
 

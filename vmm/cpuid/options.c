@@ -1,4 +1,4 @@
-/* QEMU's command line as far as pv-vmm speaks it: one table of options. decisions.md 24. */
+/* QEMU's command line as far as pv-vmm speaks it: one table of options. Decision 24. */
 #include "vmm/cpuid/machine_options.h"
 
 #include <stdio.h>
