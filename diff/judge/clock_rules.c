@@ -7,14 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "diff/judge/clock_reset.h"
+#include "vmm/abi/kvm_para.h"
+#include "vmm/abi/msr_index.h"
 #include "vmm/pv/clock.h"
-
-#define FLAG_STABLE         1u
-#define FLAG_STOPPED        2u
-#define MSR_TSC             0x10u
-#define MSR_TSC_ADJUST      0x3bu
-#define MSR_SYSTEM_TIME_OLD 0x12u
-#define MSR_SYSTEM_TIME_NEW 0x4b564d01u
 
 const struct clock_rule_info clock_rules[CLOCK_RULES] = {
     [CLOCK_VERSION] = {"version", "CLK-8", "even, never shrinks, grows over a registration", CLOCK_EXACT},
@@ -103,10 +98,11 @@ static void check_sample_fields(const struct clock_case *c, const struct clock_s
     uint32_t mul = 0;
     int8_t shift = 0;
 
-    say(&findings[CLOCK_FLAGS], s->flags & ~(FLAG_STABLE | FLAG_STOPPED) ? CLOCK_BROKEN : CLOCK_HOLDS,
+    say(&findings[CLOCK_FLAGS],
+        s->flags & ~(PVCLOCK_TSC_STABLE_BIT | PVCLOCK_GUEST_STOPPED) ? CLOCK_BROKEN : CLOCK_HOLDS,
         "flags 0x%x", s->flags);
-    say(&findings[CLOCK_STABLE], s->flags & FLAG_STABLE ? CLOCK_HOLDS : CLOCK_BROKEN,
-        s->flags & FLAG_STABLE ? "stable" : "not stable");
+    say(&findings[CLOCK_STABLE], s->flags & PVCLOCK_TSC_STABLE_BIT ? CLOCK_HOLDS : CLOCK_BROKEN,
+        s->flags & PVCLOCK_TSC_STABLE_BIT ? "stable" : "not stable");
     if (!c->tsc_khz) {
         say(&findings[CLOCK_SCALE], CLOCK_UNDECIDED, "the kernel's kHz is not known");
         return;
@@ -167,7 +163,7 @@ static void check_pads(const struct clock_case *c, struct clock_finding *finding
 static void check_snapshot(const struct clock_sample *before, const struct clock_sample *after,
                            struct clock_finding *finding)
 {
-    if (!(before->flags & after->flags & FLAG_STABLE))
+    if (!(before->flags & after->flags & PVCLOCK_TSC_STABLE_BIT))
         say(finding, CLOCK_UNDECIDED, "the record is not stable: time stamps are taken afresh");
     else if (before->tsc_timestamp != after->tsc_timestamp || before->system_time != after->system_time)
         say(finding, CLOCK_BROKEN, "the time stamp moved by %" PRId64 " cycles, %" PRId64 " ns",
@@ -200,8 +196,8 @@ static void check_pause(const struct clock_case *c, uint32_t from, uint32_t to,
     uint64_t guest_before, guest_after;
     int64_t moved, most;
 
-    say(&findings[CLOCK_PAUSE_FLAG], after->flags & FLAG_STOPPED ? CLOCK_HOLDS : CLOCK_BROKEN,
-        after->flags & FLAG_STOPPED ? "set" : "not set");
+    say(&findings[CLOCK_PAUSE_FLAG], after->flags & PVCLOCK_GUEST_STOPPED ? CLOCK_HOLDS : CLOCK_BROKEN,
+        after->flags & PVCLOCK_GUEST_STOPPED ? "set" : "not set");
     if (!stopped || after->after_ns <= before->before_ns || host < stopped ||
         !clock_sample_ns(before, &guest_before) || !clock_sample_ns(after, &guest_after)) {
         say(&findings[CLOCK_PAUSE], CLOCK_UNDECIDED, "the host's times around the pause do not hold");
@@ -238,8 +234,8 @@ static void check_run_pair(const struct clock_case *c, uint32_t first, uint32_t 
     const struct transcript *t = c->transcript;
     uint32_t from = t->sample_runs[first].action, to = t->sample_runs[second].action, count_a, count_b;
     const struct clock_sample *a = run_samples(t, first, &count_a), *b = run_samples(t, second, &count_b);
-    bool by_old = registers_between(c->program, from, to, a->vcpu, MSR_SYSTEM_TIME_OLD);
-    bool by_new = registers_between(c->program, from, to, a->vcpu, MSR_SYSTEM_TIME_NEW);
+    bool by_old = registers_between(c->program, from, to, a->vcpu, MSR_KVM_SYSTEM_TIME);
+    bool by_new = registers_between(c->program, from, to, a->vcpu, MSR_KVM_SYSTEM_TIME_NEW);
     bool same_place = c->program->actions[from].args[0].base == c->program->actions[to].args[0].base &&
                       c->program->actions[from].args[0].value == c->program->actions[to].args[0].value;
 
@@ -301,8 +297,8 @@ static void check_line(const struct clock_fit *fit, struct clock_finding finding
 static bool tsc_written_between(const struct program *program, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from + 1; i < to && i < program->count; i++)
-        if (program->actions[i].op == OP_WRMSR && (program->actions[i].args[0].value == MSR_TSC ||
-                                                   program->actions[i].args[0].value == MSR_TSC_ADJUST))
+        if (program->actions[i].op == OP_WRMSR && (program->actions[i].args[0].value == MSR_IA32_TSC ||
+                                                   program->actions[i].args[0].value == MSR_IA32_TSC_ADJUST))
             return true; /* CLK-15 */
     return false;
 }
@@ -406,7 +402,7 @@ static void check_forward(const struct clock_case *c, struct clock_finding findi
             vcpus |= 1u << samples[i].vcpu;
             forward_step(&each[samples[i].vcpu], ns);
             say_forward(&each[samples[i].vcpu], &findings[CLOCK_MONOTONE]);
-            if (samples[i].flags & FLAG_STABLE)
+            if (samples[i].flags & PVCLOCK_TSC_STABLE_BIT)
                 forward_step(&all, ns);
             if (vcpus & (vcpus - 1))
                 say_forward(&all, &findings[CLOCK_MONOTONE_ALL]);

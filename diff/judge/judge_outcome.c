@@ -3,6 +3,9 @@
 #include "diff/judge/show.h"
 
 #include <string.h>
+#include "vmm/abi/apic.h"
+#include "vmm/abi/kvm_para.h"
+#include "vmm/abi/msr_index.h"
 
 /* Values that no two machines share: only the status is compared. */
 static const struct volatile_value {
@@ -12,9 +15,9 @@ static const struct volatile_value {
 } volatile_values[] = {
     {OP_RDTSC, 0, UINT64_MAX, "a time stamp: only that it could be read"},
     {OP_RDTSCP, 0, UINT64_MAX, "a time stamp: only that it could be read"},
-    {OP_RDMSR, 0x10, 0x10, "a time stamp: only that it could be read"},
+    {OP_RDMSR, MSR_IA32_TSC, MSR_IA32_TSC, "a time stamp: only that it could be read"},
     {OP_RDMSR, 0xe7, 0xe8, "a running counter: only that it could be read"},
-    {OP_APIC_READ, 0x390, 0x390, "the timer's current count: only that it could be read"},
+    {OP_APIC_READ, APIC_TMCCT, APIC_TMCCT, "the timer's current count: only that it could be read"},
 };
 
 /* The rule that decides an MSR's answers, by index. */
@@ -24,21 +27,27 @@ static const char *msr_rule(uint64_t index)
         uint32_t index;
         const char *rule;
     } rules[] = {
-        {0x11, "CLK-17"},      {0x12, "CLK-1"},       {0x4b564d00, "CLK-17"}, {0x4b564d01, "CLK-1"},
-        {0x4b564d02, "APF-2"}, {0x4b564d03, "STL-2"}, {0x4b564d04, "EOI-1"},  {0x4b564d05, "POL-1"},
-        {0x4b564d06, "API-1"}, {0x4b564d07, "API-3"}, {0x4b564d08, "MIG-1"},
+        {MSR_KVM_WALL_CLOCK, "CLK-17"},       {MSR_KVM_WALL_CLOCK_NEW, "CLK-17"},
+        {MSR_KVM_SYSTEM_TIME, "CLK-1"},       {MSR_KVM_SYSTEM_TIME_NEW, "CLK-1"},
+        {MSR_KVM_ASYNC_PF_EN, "APF-2"},       {MSR_KVM_ASYNC_PF_INT, "API-1"},
+        {MSR_KVM_ASYNC_PF_ACK, "API-3"},      {MSR_KVM_STEAL_TIME, "STL-2"},
+        {MSR_KVM_PV_EOI_EN, "EOI-1"},         {MSR_KVM_POLL_CONTROL, "POL-1"},
+        {MSR_KVM_MIGRATION_CONTROL, "MIG-1"},
     };
 
     for (unsigned i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         if (rules[i].index == (uint32_t)index)
             return rules[i].rule;
-    return index >= 0x4b564d09 && index <= 0x4b564dff ? "GEN-8" : "GEN-4";
+    return index > MSR_KVM_MIGRATION_CONTROL && index <= (MSR_KVM_WALL_CLOCK_NEW | 0xff) ? "GEN-8" : "GEN-4";
 }
 
 static const char *hypercall_rule(const struct action *action)
 {
-    static const char *const rules[] = {[1] = "VPI-1",  [2] = "MMU-1",  [5] = "UNH-1", [9] = "PAIR-2",
-                                        [10] = "IPI-1", [11] = "YLD-1", [12] = "GPA-1"};
+    static const char *const rules[] = {
+        [KVM_HC_VAPIC_POLL_IRQ] = "VPI-1", [KVM_HC_MMU_OP] = "MMU-1",   [KVM_HC_KICK_CPU] = "UNH-1",
+        [KVM_HC_CLOCK_PAIRING] = "PAIR-2", [KVM_HC_SEND_IPI] = "IPI-1", [KVM_HC_SCHED_YIELD] = "YLD-1",
+        [KVM_HC_MAP_GPA_RANGE] = "GPA-1",
+    };
     uint64_t nr = action->args[0].value;
 
     if (action->mode == MODE_64_CPL3 || action->mode == MODE_COMPAT_CPL3 || action->mode == MODE_32_CPL3)

@@ -3,68 +3,43 @@
 
 #include <string.h>
 #include "diff/judge/records.h"
+#include "vmm/abi/kvm_para.h"
+#include "vmm/abi/kvm_structs.h"
+#include "vmm/abi/pvclock.h"
 
 const char *const feature_level_names[FEATURE_LEVELS] = {"advertised", "accepted", "effective", "closed"};
 
-#define BIT(n) (1u << (n))
+#define BIT(feature) (1u << (feature))
+#define UNSEEN(why)  .effect = EFFECT_INVISIBLE, .unseen = "cannot be seen: " why
+// clang-format off
 const struct pv_feature pv_features[PV_FEATURES] = {
-    {"kvmclock", BIT(0) | BIT(3), 0, {0x11, 0x12, 0x4b564d00, 0x4b564d01}, 0, EFFECT_CLOCK},
-    {"kvm-nopiodelay",
-     BIT(1),
-     0,
-     {0},
-     0,
-     EFFECT_INVISIBLE,
-     "cannot be seen: a hint to the guest; the host does nothing for it"},
-    {"kvm-asyncpf", BIT(4), 0, {0x4b564d02}, 0, EFFECT_APF},
-    {"kvm-steal-time", BIT(5), 0, {0x4b564d03}, 0, EFFECT_STEAL},
-    {"kvm-pv-eoi", BIT(6), 0, {0x4b564d04}, 0, EFFECT_EOI},
-    {"kvm-pv-unhalt", BIT(7), 0, {0}, 5, EFFECT_UNHALT},
-    {"kvm-pv-tlb-flush",
-     BIT(9),
-     0,
-     {0},
-     0,
-     EFFECT_FLUSH,
-     "cannot be seen: where it is closed an old translation may live on, or not (TLB-4)"},
-    {"kvm-asyncpf-vmexit",
-     BIT(10),
-     0,
-     {0},
-     0,
-     EFFECT_INVISIBLE,
-     "cannot be seen: it matters to a guest that runs guests of its own alone (APV-4)"},
-    {"kvm-pv-ipi", BIT(11), 0, {0}, 10, EFFECT_IPI},
-    {"kvm-poll-control",
-     BIT(12),
-     0,
-     {0x4b564d05},
-     0,
-     EFFECT_INVISIBLE,
-     "cannot be seen: polling for a halted vCPU spends the host's time, no state of the guest"},
-    {"kvm-pv-sched-yield",
-     BIT(13),
-     0,
-     {0},
-     11,
-     EFFECT_INVISIBLE,
-     "cannot be seen: it moves threads of the host, no state of the guest (YLD-2)"},
-    {"kvm-asyncpf-int", BIT(14), 0, {0x4b564d06, 0x4b564d07}, 0, EFFECT_APF_INT},
-    {"kvm-msi-ext-dest-id", BIT(15), 0, {0}, 0, EFFECT_EXT_DEST},
-    {"kvmclock-stable-bit", BIT(24), 0, {0}, 0, EFFECT_STABLE},
-    {"kvm-hint-dedicated",
-     0,
-     BIT(0),
-     {0},
-     0,
-     EFFECT_INVISIBLE,
-     "cannot be seen: a hint to the guest; the host does nothing for it (HNT-1)"},
+    { "kvmclock", BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2), .effect = EFFECT_CLOCK,
+      .msrs = { MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW } },
+    { "kvm-nopiodelay", BIT(KVM_FEATURE_NOP_IO_DELAY), UNSEEN("a hint to the guest; the host does nothing for it") },
+    { "kvm-asyncpf", BIT(KVM_FEATURE_ASYNC_PF), .msrs = { MSR_KVM_ASYNC_PF_EN }, .effect = EFFECT_APF },
+    { "kvm-steal-time", BIT(KVM_FEATURE_STEAL_TIME), .msrs = { MSR_KVM_STEAL_TIME }, .effect = EFFECT_STEAL },
+    { "kvm-pv-eoi", BIT(KVM_FEATURE_PV_EOI), .msrs = { MSR_KVM_PV_EOI_EN }, .effect = EFFECT_EOI },
+    { "kvm-pv-unhalt", BIT(KVM_FEATURE_PV_UNHALT), .hypercall = KVM_HC_KICK_CPU, .effect = EFFECT_UNHALT },
+    { "kvm-pv-tlb-flush", BIT(KVM_FEATURE_PV_TLB_FLUSH), .effect = EFFECT_FLUSH,
+      .unseen = "cannot be seen: where it is closed an old translation may live on, or not (TLB-4)" },
+    { "kvm-asyncpf-vmexit", BIT(KVM_FEATURE_ASYNC_PF_VMEXIT),
+      UNSEEN("it matters to a guest that runs guests of its own alone (APV-4)") },
+    { "kvm-pv-ipi", BIT(KVM_FEATURE_PV_SEND_IPI), .hypercall = KVM_HC_SEND_IPI, .effect = EFFECT_IPI },
+    { "kvm-poll-control", BIT(KVM_FEATURE_POLL_CONTROL), .msrs = { MSR_KVM_POLL_CONTROL },
+      UNSEEN("polling for a halted vCPU spends the host's time, no state of the guest") },
+    { "kvm-pv-sched-yield", BIT(KVM_FEATURE_PV_SCHED_YIELD), .hypercall = KVM_HC_SCHED_YIELD,
+      UNSEEN("it moves threads of the host, no state of the guest (YLD-2)") },
+    { "kvm-asyncpf-int", BIT(KVM_FEATURE_ASYNC_PF_INT), .msrs = { MSR_KVM_ASYNC_PF_INT, MSR_KVM_ASYNC_PF_ACK },
+      .effect = EFFECT_APF_INT },
+    { "kvm-msi-ext-dest-id", BIT(KVM_FEATURE_MSI_EXT_DEST_ID), .effect = EFFECT_EXT_DEST },
+    { "kvmclock-stable-bit", BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT), .effect = EFFECT_STABLE },
+    { "kvm-hint-dedicated", .edx = BIT(KVM_HINTS_REALTIME),
+      UNSEEN("a hint to the guest; the host does nothing for it (HNT-1)") },
 };
+// clang-format on
 
-#define MSR_APF_INT 0x4b564d06u
-#define HC_SEND_IPI 10u
-#define ENOSYS_64   ((uint64_t)-1000)
-#define ENOSYS_32   ((uint64_t)(uint32_t)-1000)
+#define ENOSYS_64 ((uint64_t)-KVM_ENOSYS)
+#define ENOSYS_32 ((uint64_t)(uint32_t)-KVM_ENOSYS)
 
 struct observation {
     const struct judge_case *judged;
@@ -83,17 +58,20 @@ static const struct outcome *outcome_of(const struct observation *o, uint32_t in
 
 static bool is_kvm_signature(const struct outcome *outcome)
 {
-    return outcome->regs[1] == 0x4b4d564b && outcome->regs[2] == 0x564b4d56 && outcome->regs[3] == 0x4d;
+    return outcome->regs[1] == KVM_SIGNATURE_EBX && outcome->regs[2] == KVM_SIGNATURE_ECX &&
+           outcome->regs[3] == KVM_SIGNATURE_EDX;
 }
+
+#define BASE_MASK 0xffff00ffu /* of a leaf, wherever KVM's leaves begin (CPU-4) */
 
 /* Without the signature the feature leaf may hold anything, even a basic leaf's data (CPU-10). */
 static void observe_cpuid(struct observation *o, const struct action *action, const struct outcome *outcome)
 {
     uint32_t leaf = (uint32_t)action->args[0].value;
 
-    if ((leaf & 0xffff00ffu) == 0x40000000u && is_kvm_signature(outcome))
+    if ((leaf & BASE_MASK) == KVM_CPUID_SIGNATURE && is_kvm_signature(outcome))
         o->kvm_base = leaf;
-    if ((leaf & 0xffff00ffu) != 0x40000001u)
+    if ((leaf & BASE_MASK) != KVM_CPUID_FEATURES)
         return;
     for (unsigned f = 0; f < PV_FEATURES; f++) {
         uint32_t eax = (uint32_t)outcome->regs[0] & pv_features[f].eax,
@@ -156,7 +134,8 @@ static void observe_dump(struct observation *o, uint32_t index, const struct act
 {
     static const struct {
         uint8_t kind, word, effect;
-    } words[] = {{RECORD_STEAL, 8, EFFECT_STEAL}, {RECORD_APF, 4, EFFECT_APF}};
+    } words[] = {{RECORD_STEAL, offsetof(struct kvm_steal_time, version), EFFECT_STEAL},
+                 {RECORD_APF, offsetof(struct kvm_vcpu_pv_apf_data, token), EFFECT_APF}};
     struct record_area area;
     uint64_t gpa = operand_address(&action->args[0]);
     uint32_t value;
@@ -187,9 +166,6 @@ static void observe_handler(struct observation *o, uint32_t index, const struct 
     }
 }
 
-#define PREEMPTED_AT 16 /* in the steal time record */
-#define FLUSH_TLB    2
-
 /* A request for a flush: bit 1 stored, or put beside what was there (TLB-1, TLB-2). As observation.flush_requests. */
 static uint8_t flush_request(const struct observation *o, uint32_t index)
 {
@@ -200,10 +176,10 @@ static uint8_t flush_request(const struct observation *o, uint32_t index)
     struct record_area area;
 
     if ((action->op != OP_STORE8 && !exchange) || !outcome || outcome->status != OUTCOME_OK ||
-        !(action->args[exchange ? 2 : 1].value & FLUSH_TLB) ||
+        !(action->args[exchange ? 2 : 1].value & KVM_VCPU_FLUSH_TLB) ||
         (exchange && outcome->regs[0] != (action->args[1].value & 0xff)) ||
         !record_at(o->judged, index, gpa, &area) || area.kind != RECORD_STEAL ||
-        gpa != area.gpa + PREEMPTED_AT)
+        gpa != area.gpa + offsetof(struct kvm_steal_time, preempted))
         return 0;
     return (uint8_t)(1 + area.vcpu);
 }
@@ -301,9 +277,10 @@ static void observe_action(struct observation *o, uint32_t index)
         observe_dump(o, index, action, outcome);
     if (action->op == OP_ON_INTERRUPT)
         observe_handler(o, index, action);
-    if (action->op == OP_WRMSR && action->args[0].value == MSR_APF_INT && action->args[1].value >= 32)
+    if (action->op == OP_WRMSR && action->args[0].value == MSR_KVM_ASYNC_PF_INT &&
+        action->args[1].value >= 32)
         effect(o, EFFECT_APF_INT, vector_arrived(o, (uint8_t)action->args[1].value));
-    if ((action->op == OP_VMCALL || action->op == OP_VMMCALL) && action->args[0].value == HC_SEND_IPI &&
+    if ((action->op == OP_VMCALL || action->op == OP_VMMCALL) && action->args[0].value == KVM_HC_SEND_IPI &&
         outcome->regs[0] && outcome->regs[0] <= PROBE_VCPUS)
         effect(o, EFFECT_IPI, vector_arrived(o, (uint8_t)action->args[4].value));
     if (is_load(action->op))
@@ -319,7 +296,7 @@ static void observe_samples(struct observation *o)
         const struct clock_sample *sample = &o->transcript->samples[i];
 
         effect(o, EFFECT_CLOCK, sample->tsc_to_system_mul != 0);
-        effect(o, EFFECT_STABLE, sample->flags & 1);
+        effect(o, EFFECT_STABLE, sample->flags & PVCLOCK_TSC_STABLE_BIT);
     }
 }
 

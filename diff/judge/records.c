@@ -1,6 +1,8 @@
 /* Tables of the records that a guest shares with KVM, and the search for them in a program. */
 #include "diff/judge/records.h"
 
+#include "vmm/abi/kvm_para.h"
+
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 static const struct {
@@ -45,12 +47,11 @@ static const struct registrar {
     uint8_t record; /* enum record_kind */
     uint64_t switches;
 } registrars[] = {
-    {0x11, RECORD_WALL_CLOCK, 0},  {0x4b564d00, RECORD_WALL_CLOCK, 0}, {0x12, RECORD_CLOCK, 1},
-    {0x4b564d01, RECORD_CLOCK, 1}, {0x4b564d02, RECORD_APF, 0x3f},     {0x4b564d03, RECORD_STEAL, 0x3f},
-    {0x4b564d04, RECORD_EOI, 3},
+    {MSR_KVM_WALL_CLOCK, RECORD_WALL_CLOCK, 0}, {MSR_KVM_WALL_CLOCK_NEW, RECORD_WALL_CLOCK, 0},
+    {MSR_KVM_SYSTEM_TIME, RECORD_CLOCK, 1},     {MSR_KVM_SYSTEM_TIME_NEW, RECORD_CLOCK, 1},
+    {MSR_KVM_ASYNC_PF_EN, RECORD_APF, 0x3f},    {MSR_KVM_STEAL_TIME, RECORD_STEAL, 0x3f},
+    {MSR_KVM_PV_EOI_EN, RECORD_EOI, 3},
 };
-
-#define HC_CLOCK_PAIRING 9
 
 const char *record_name(enum record_kind kind)
 {
@@ -76,7 +77,8 @@ bool record_of_action(const struct judge_case *judged, uint32_t index, struct re
     const struct action *action = &judged->program->actions[index];
 
     *area = (struct record_area){.vcpu = action->vcpu, .action = index};
-    if ((action->op == OP_VMCALL || action->op == OP_VMMCALL) && action->args[0].value == HC_CLOCK_PAIRING) {
+    if ((action->op == OP_VMCALL || action->op == OP_VMMCALL) &&
+        action->args[0].value == KVM_HC_CLOCK_PAIRING) {
         area->kind = RECORD_PAIRING;
         area->gpa = operand_address(&action->args[1]);
         return true;
