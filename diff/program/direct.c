@@ -10,8 +10,6 @@
 #include "vmm/pv/msr.h"
 #include "vmm/pv/sched.h"
 
-#define HLT_WAIT_NS 200000000ull /* of vCPU 0, as mailbox_run has it */
-
 static uint64_t env_tsc(void *ctx)
 {
     const struct direct_machine *m = ctx;
@@ -424,7 +422,7 @@ static void get_over_stuck(struct direct_machine *m)
 {
     const struct vcpu *vcpu = &m->vm.vcpus[0];
     const struct direct_vcpu *shell = &m->vcpus[0];
-    uint64_t deadline = direct_ns_from_now(m, HLT_WAIT_NS), next;
+    uint64_t deadline = direct_ns_from_now(m, DIRECT_HLT_NS), next;
 
     while (is_stuck(vcpu, shell) && (next = lapic_next_deadline_ns(&m->vm)) <= deadline) {
         direct_advance_to(m, next > m->now_ns ? next : m->now_ns + 1);
