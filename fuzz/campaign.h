@@ -23,8 +23,8 @@ struct campaign {
     double elapsed_s;
 };
 
-/* EXIT_DONE: it ran (findings may be 0). EXIT_MISSING; EXIT_OUR_FAULT: the engine failed; EXIT_INTERRUPTED: all its
- * processes ended; each said on stderr with the fix. SIGINT, SIGTERM and SIGHUP interrupt. */
+/* EXIT_DONE: it ran (findings may be 0). EXIT_USAGE: out is too long; EXIT_MISSING; EXIT_OUR_FAULT: the engine failed;
+ * EXIT_INTERRUPTED: all its processes ended. Each is said on stderr with the fix. SIGINT, SIGTERM and SIGHUP interrupt. */
 int campaign_run(struct campaign *campaign);
 
 #endif

@@ -89,7 +89,7 @@ static int act_slot_move(struct vm *vm, const struct action *action)
 
 static bool is_kvm_leaf(uint32_t leaf)
 {
-    return leaf >= KVM_CPUID_SIGNATURE && leaf < KVM_CPUID_SIGNATURE + 0x10000;
+    return leaf >= KVM_CPUID_SIGNATURE && leaf < KVM_BASE_LIMIT;
 }
 
 /* The vCPU's own table with KVM's leaves anew. -ENOSPC: no room for them. */
