@@ -97,6 +97,10 @@ for command in "vmm cpuid" "vmm cpuid --format json" "vmm cpuid -cpu help" "vmm 
         bash -c '"$@" >/dev/full' sh $bin/pv-$command
 done
 expect "two lines of an error" 2 "unsupported machine type - Use -machine help" "$bin/pv-vmm" cpuid -M nope
+expect "a CPU count that is none" 2 "-smp 2=3: Invalid parameter '2'" "$bin/pv-vmm" cpuid -smp 2=3
+name="the keys of -smp"
+"$bin/pv-vmm" cpuid -smp 2,help | diff - <(printf '%s\n' "smp-opts options:" "  "{clusters,cores,cpus,dies,maxcpus,sockets,threads}"=<num>") ||
+    fail "other keys than QEMU's"
 expect "a word that steers terminals" 2 "model '?[31m'" "$bin/pv-vmm" cpuid -cpu $'\e[31m'
 expect "a campaign that cannot write its report" 3 "cannot write into /proc/nope" ci/campaign -o /proc/nope
 expect "figures into no folder" 3 "cannot write /nonexistent/figures" ci/bench flags --json /nonexistent/figures

@@ -365,6 +365,33 @@ Test(machine_options, an_unknown_option_is_named)
     cr_assert(eq(str, options.error.text, "-foo: invalid option"));
 }
 
+Test(machine_options, T1_smp_help_ends_the_line_and_syntax_errors_before_it_count)
+{
+    static const struct {
+        char *argv[4];
+        bool valid, help;
+        const char *error;
+    } rows[] = {
+        {{"-smp", "help", "-foo", ""}, true, true, NULL},
+        {{"-smp", "2,?", "-smp", "2=3"}, true, true, NULL},
+        {{"-M", "help", "-smp", "2=3"}, true, false, NULL},
+        {{"-smp", "2=3", "-smp", "help"}, false, false, "-smp 2=3: Invalid parameter '2'"},
+        {{"-cpu", "help", "-smp", ",2"}, false, false, "-smp ,2: Invalid parameter ''"},
+        {{"-smp", "help=1", "-smp", "helpx"},
+         true,
+         false,
+         NULL}, /* no word of help: errors of the machine's */
+    };
+    struct vmm_options options;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        cr_assert(eq(int, options_of(&options, 4, (char **)rows[i].argv), rows[i].valid), "row %zu", i);
+        cr_assert(eq(int, options.smp_help, rows[i].help), "row %zu", i);
+        if (rows[i].error)
+            cr_assert(eq(str, options.error.text, (char *)rows[i].error));
+    }
+}
+
 Test(machine_options, P3_the_accelerator_is_refused_before_the_cpu)
 {
     char *argv[] = {"-cpu", "nosuch", "-accel", "foo"};

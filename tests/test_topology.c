@@ -30,10 +30,31 @@ static bool parse(struct cpu_topology *t, const char *machine, const char *smp, 
         struct message error;                                                                                \
         cr_assert(not(parse(&have, machine, smp, &warnings, &error)));                                       \
         cr_assert(eq(str, error.text, words));                                                               \
+        cr_assert(eq(int, error.kind, CPU_BAD_TOPOLOGY));                                                    \
     }
 
 REFUSED(T1_no_suffixes, "pc", "1k", "Parameter 'smp.cpus' expects integer")
 REFUSED(T1_no_clusters, "pc", "2,clusters=2", "clusters not supported by this machine's CPU topology")
+/* Every text here is what QEMU 7.2.22 prints for the string: syntax first and in order of the string, then the values in
+ * an order of QEMU's own, then keys that nobody knows. */
+REFUSED(T1_an_empty_key, "pc", ",2", "-smp ,2: Invalid parameter ''")
+REFUSED(T1_two_commas_are_an_empty_key, "pc", "2,,cores=2", "-smp 2,,cores=2: Invalid parameter ''")
+REFUSED(T1_a_number_is_no_key, "pc", "2=3", "-smp 2=3: Invalid parameter '2'")
+REFUSED(T1_nor_does_a_key_begin_with_one, "pc", "2,9a=1", "-smp 2,9a=1: Invalid parameter '9a'")
+REFUSED(T1_nor_with_a_dash, "pc", "2,-c=1", "-smp 2,-c=1: Invalid parameter '-c'")
+REFUSED(T1_nor_ends_it_with_a_dot, "pc", "cpus.=2", "-smp cpus.=2: Invalid parameter 'cpus.'")
+REFUSED(T1_cpus_are_implied_only_first, "pc", "cores=1,2", "-smp cores=1,2: Invalid parameter '2'")
+REFUSED(T1_no_bare_keys, "pc", "2,cores", "-smp 2,cores: Expected '=' after parameter 'cores'")
+REFUSED(T1_syntax_before_values, "pc", "cores=x,2=3", "-smp cores=x,2=3: Invalid parameter '2'")
+REFUSED(T1_cpus_are_looked_at_first, "pc", "maxcpus=y,cpus=x", "Parameter 'smp.cpus' expects integer")
+REFUSED(T1_values_before_unknown_keys, "pc", "foo=1,threads=x", "Parameter 'smp.threads' expects integer")
+REFUSED(T1_an_unknown_key, "pc", "2,foo=1", "Parameter 'smp.foo' is unexpected")
+REFUSED(T1_numbers_are_only_between_dots, "pc", "2,c_d.1a=1", "-smp 2,c_d.1a=1: Invalid parameter 'c_d.1a'")
+REFUSED(T1_members_of_nothing, "pc", "a.b=1", "Parameter 'smp.a' is unexpected")
+REFUSED(T1_members_of_a_number, "pc", "cpus.x=1", "Parameters 'smp.cpus.*' are unexpected")
+REFUSED(T1_a_comma_in_a_value, "pc", "2,cores=2,,3", "Parameter 'smp.cores' expects integer")
+REFUSED(T1_help_is_no_excuse, "pc", "2,help,3", "-smp 2,help,3: Invalid parameter '3'")
+TOPOLOGY(T1_the_last_value_counts, "pc", "x,cpus=2,", 2, 2, 1, 1, 2, 1)
 TOPOLOGY(T1_one_cluster, "pc", "0x2,clusters=1", 2, 2, 1, 1, 2, 1)
 
 /* cpus, maxcpus, sockets, dies, cores, threads */

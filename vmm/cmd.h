@@ -12,7 +12,7 @@ int cmd_run(int argc, char **argv);
 /* "pv-vmm: ..." on standard error; texts may quote anything. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Prints what -cpu help or -machine help ask for; false: they do not. */
+/* Prints what -cpu help, -machine help or -smp help ask for; false: they do not. */
 bool names_listed(const struct vmm_options *options);
 
 /* Reads "supported_cpuid", "host_cpuid", "tsc_khz", "check_extension" and "feature_msrs" out of a host record or of

@@ -21,7 +21,7 @@ static const char help[] =
     "  --supported qemu-7.2-tcg  the host is QEMU 7.2 without KVM\n"
     "  --supported FILE          a recorded KVM_GET_SUPPORTED_CPUID (host record, JSON)\n"
     "QEMU-OPTIONS: -cpu -machine/-M -accel -smp -m -global -enable-kvm and the others that 'pv-vmm run' takes.\n"
-    "'-cpu help' lists models and flag names, '-M help' machine types.\n"
+    "'-cpu help' lists models and flag names, '-M help' machine types, '-smp help' its keys.\n"
     "\n"
     "Examples:\n"
     "  pv-vmm cpuid -cpu qemu64,+kvm-pv-ipi\n"

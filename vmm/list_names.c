@@ -1,9 +1,10 @@
-/* What -cpu help and -machine help print: the names that the other values are made of. P2. */
+/* What -cpu help, -machine help and -smp help print: the names that the other values are made of. P2. */
 #include <stdio.h>
 #include <string.h>
 #include "vmm/cmd.h"
 #include "vmm/cpuid/features.h"
 #include "vmm/cpuid/models.h"
+#include "vmm/cpuid/smp.h"
 
 static void list_cpus(void)
 {
@@ -27,13 +28,23 @@ static void list_machines(void)
         printf("  %s\n", name);
 }
 
+/* QEMU's words. */
+static void list_smp_keys(void)
+{
+    printf("smp-opts options:\n");
+    for (unsigned key = 0; key < SMP_KEYS; key++)
+        printf("  %s=<num>\n", smp_keys[key]);
+}
+
 bool names_listed(const struct vmm_options *options)
 {
     bool cpus = options->cpu && (!strcmp(options->cpu, "help") || !strcmp(options->cpu, "?"));
 
-    if (cpus)
-        list_cpus();
-    else if (options->machine_help)
+    if (options->machine_help)
         list_machines();
-    return cpus || options->machine_help;
+    else if (options->smp_help)
+        list_smp_keys();
+    else if (cpus)
+        list_cpus();
+    return cpus || options->machine_help || options->smp_help;
 }

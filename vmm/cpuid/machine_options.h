@@ -27,7 +27,8 @@ struct vmm_options {
     const char *cpu; /* NULL: the machine's default; the last -cpu counts (P1) */
     const char *smp; /* NULL: one CPU */
     struct machine_type type;
-    bool machine_help; /* -machine help: its names are wanted, nothing else counts */
+    bool machine_help; /* -machine help: its names are wanted, nothing after it counts */
+    bool smp_help;     /* the same of -smp help and its keys */
     bool accel_given;
     enum cpuid_accel accel; /* ACCEL_SOFT unless chosen */
     bool irqchip_given;

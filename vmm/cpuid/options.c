@@ -5,6 +5,7 @@
 #include <string.h>
 #include "vmm/cpuid/keyval.h"
 #include "vmm/cpuid/options_private.h"
+#include "vmm/cpuid/smp.h"
 
 /* What the scan of argv needs beside the result. */
 struct scan {
@@ -30,7 +31,12 @@ static bool take_cpu(struct scan *scan, const char *value)
 
 static bool take_smp(struct scan *scan, const char *value)
 {
+    struct smp_words words;
+
     scan->options->smp = value;
+    if (!smp_read(&words, value, strlen(value), &scan->options->error))
+        return false;
+    scan->options->smp_help = words.help;
     return true;
 }
 
@@ -400,9 +406,12 @@ bool vmm_options_parse(struct vmm_options *options, int argc, char *const *argv,
     struct scan scan = {.options = options};
 
     vmm_options_init(options);
-    for (int i = 0; i < argc;)
+    for (int i = 0; i < argc;) {
         if (!scan_argument(&scan, argc, argv, &i, own, own_count))
             return false;
+        if (options->machine_help || options->smp_help) /* QEMU prints and ends here */
+            return true;
+    }
     if (scan.by_accel && scan.by_machine)
         return fail(&scan, CPU_BAD_ACCEL, "The -accel and \"-machine accel=\" options are incompatible%s%s",
                     "", "");

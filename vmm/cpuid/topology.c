@@ -1,48 +1,30 @@
-/* -smp: keys, filling in what is missing, checks; APIC ids. QEMU flags specification T1-T5. */
+/* -smp: numbers, filling in what is missing, checks; APIC ids. QEMU flags specification T1-T5. */
 #include "vmm/cpuid/topology.h"
 
 #include <stdio.h>
 #include <string.h>
 #include "vmm/cpuid/features.h"
 #include "vmm/cpuid/property.h"
-
-enum smp_key { SMP_CPUS, SMP_MAXCPUS, SMP_SOCKETS, SMP_DIES, SMP_CLUSTERS, SMP_CORES, SMP_THREADS, SMP_KEYS };
-static const char *const smp_keys[SMP_KEYS] = {"cpus",     "maxcpus", "sockets", "dies",
-                                               "clusters", "cores",   "threads"};
+#include "vmm/cpuid/smp.h"
 
 struct smp {
     uint32_t n[SMP_KEYS]; /* 0: not given */
     bool given[SMP_KEYS];
 };
 
-/* One "key=value" (or the bare first value). */
-static bool read_pair(struct smp *smp, const char *text, size_t start, size_t len, bool first,
-                      struct message *error)
+static bool read_number(struct smp *smp, const struct smp_words *words, enum smp_key key,
+                        struct message *error)
 {
-    const char *pair = text + start;
-    const char *equals = memchr(pair, '=', len);
-    size_t key_len = equals ? (size_t)(equals - pair) : 0;
-    const char *value = equals ? equals + 1 : pair;
-    size_t value_len = equals ? len - key_len - 1 : len;
-    unsigned key = SMP_CPUS;
+    const struct smp_word *word = &words->of[key];
     int64_t number;
 
-    if (!equals && !first) {
-        message_set(error, CPU_BAD_TOPOLOGY, start, "-smp %.*s: Invalid parameter '%.*s'",
-                    SPAN(text, start + len), SPAN(pair, len));
-        return false;
-    }
-    if (equals)
-        for (key = 0; key < SMP_KEYS; key++)
-            if (name_compare(pair, key_len, smp_keys[key]) == 0)
-                break;
-    if (key == SMP_KEYS) {
-        message_set(error, CPU_BAD_TOPOLOGY, start, "Parameter 'smp.%.*s' is unexpected",
-                    SPAN(pair, key_len));
-        return false;
-    }
-    if (!value_i64(value, value_len, &number)) {
-        message_set(error, CPU_BAD_TOPOLOGY, start, "Parameter 'smp.%s' expects integer", smp_keys[key]);
+    if (!word->text)
+        return true;
+    if (word->members || !value_i64(word->text, word->len, &number)) {
+        message_set(error, CPU_BAD_TOPOLOGY, 0,
+                    word->members ? "Parameters 'smp.%s.*' are unexpected"
+                                  : "Parameter 'smp.%s' expects integer",
+                    smp_keys[key]);
         return false;
     }
     smp->n[key] = (uint32_t)number;
@@ -50,17 +32,27 @@ static bool read_pair(struct smp *smp, const char *text, size_t start, size_t le
     return true;
 }
 
-static bool read_pairs(struct smp *smp, const char *text, size_t len, struct message *error)
+static bool read_numbers(struct smp *smp, const char *text, size_t len, struct message *error)
 {
-    for (size_t pos = 0; pos < len;) {
-        const char *comma = memchr(text + pos, ',', len - pos);
-        size_t part = comma ? (size_t)(comma - text) - pos : len - pos;
+    /* The order in which QEMU looks at them: it decides which of several errors is named. */
+    static const enum smp_key order[SMP_KEYS] = {SMP_CPUS,  SMP_SOCKETS, SMP_DIES,   SMP_CLUSTERS,
+                                                 SMP_CORES, SMP_THREADS, SMP_MAXCPUS};
+    struct smp_words words;
 
-        if (!read_pair(smp, text, pos, part, pos == 0, error))
-            return false;
-        pos += part + 1;
+    if (!smp_read(&words, text, len, error))
+        return false;
+    if (words.help) {
+        message_set(error, CPU_BAD_TOPOLOGY, 0, "-smp %.*s asks for its keys and makes no machine",
+                    SPAN(text, len));
+        return false;
     }
-    return true;
+    for (unsigned i = 0; i < SMP_KEYS; i++)
+        if (!read_number(smp, &words, order[i], error))
+            return false;
+    if (words.unexpected.text)
+        message_set(error, CPU_BAD_TOPOLOGY, (size_t)(words.unexpected.text - text),
+                    "Parameter 'smp.%.*s' is unexpected", SPAN(words.unexpected.text, words.unexpected.len));
+    return !words.unexpected.text;
 }
 
 static uint32_t or_one(uint32_t n)
@@ -153,7 +145,7 @@ bool topology_parse(struct cpu_topology *topology, const char *text, size_t len,
 
     if (!text || !len)
         smp.n[SMP_CPUS] = 1;
-    else if (!read_pairs(&smp, text, len, error))
+    else if (!read_numbers(&smp, text, len, error))
         return false;
     for (unsigned key = 0; key < SMP_KEYS; key++)
         zero |= smp.given[key] && !n[key];
