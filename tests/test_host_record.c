@@ -38,6 +38,7 @@ Test(host_record, a_real_record_is_read)
     cr_assert(eq(int, r.extensions[10], 32764));
     cr_assert(eq(u64, r.feature_msrs[0].value, 0x400000000c08e0ebull));
     cr_assert(r.native_vmcall, "GenuineIntel without a native key");
+    cr_assert(not(r.microcode[0] || r.hypervisor[0]), "older records have neither");
 }
 
 Test(host_record, to_json_and_back_is_the_identity)
@@ -49,6 +50,8 @@ Test(host_record, to_json_and_back_is_the_identity)
     cr_assert(eq(int, parse(&a, GOOD, message), 0));
     a.native_vmcall = false;
     strcpy(a.clocksource, "tsc");
+    strcpy(a.microcode, "0x1000065");
+    strcpy(a.hypervisor, "TCGTCGTCGTCG");
     cr_assert(eq(int, host_record_to_json(&a, &text), 0));
     cr_assert(eq(int, parse(&b, text, message), 0), "%s", message);
     cr_assert(eq(int, memcmp(&a, &b, sizeof(a)), 0));

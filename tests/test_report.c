@@ -94,55 +94,6 @@ static char *render(void (*format)(const struct report *, struct text *))
     return text.bytes;
 }
 
-Test(report, a_scenario_runs_where_its_vcpus_are_present_not_possible)
-{
-    static const char two[] = "paravane 1\nvcpus 2\n\n@1 rdtsc\n",
-                      three[] = "paravane 1\nvcpus 3\n\n@1 rdtsc\n";
-    struct program_error error;
-    char why[160];
-
-    run_init(&run);
-    cr_assert(eq(int, run_add_scenario(&run, "two", "", two, strlen(two), &error), 0));
-    cr_assert(eq(int, run_add_scenario(&run, "three", "", three, strlen(three), &error), 0));
-    cr_assert(eq(int,
-                 run_add_set(&run,
-                             &(struct flag_set){.name = "set",
-                                                .cpu = "qemu64",
-                                                .machine = "q35",
-                                                .smp = "2,sockets=288,maxcpus=288",
-                                                .memory = "64M"},
-                             NULL),
-                 0));
-    cr_assert(eq(ptr, (void *)run_skip_reason(&run, 0, 0, why, sizeof(why)), NULL));
-    cr_assert(eq(str, (char *)run_skip_reason(&run, 0, 1, why, sizeof(why)),
-                 "it needs 3 vCPUs, these flags give 2"));
-    run_free(&run);
-}
-
-Test(report, ENF_3_a_scenario_is_skipped_where_flags_close_what_it_needs)
-{
-    static const char text[] = "paravane 1\nfeatures kvm-pv-tlb-flush\n\nrdtsc\n";
-    static const struct {
-        const char *cpu;
-        bool runs;
-    } rows[] = {{"kvm64,kvm-pv-tlb-flush=off", true},
-                {"kvm64,kvm-pv-tlb-flush=off,kvm-pv-enforce-cpuid=on", false},
-                {"kvm64,kvm-pv-tlb-flush=on,kvm-pv-enforce-cpuid=on", true}};
-    struct program_error error;
-    char why[160];
-
-    run_init(&run);
-    cr_assert(eq(int, run_add_scenario(&run, "flush", "", text, strlen(text), &error), 0));
-    for (unsigned i = 0; i < 3; i++) {
-        const struct flag_set set = {
-            .name = "set", .cpu = rows[i].cpu, .machine = "pc", .smp = "1", .memory = "64M"};
-
-        cr_assert(eq(int, run_add_set(&run, &set, NULL), 0));
-        cr_assert(eq(int, !run_skip_reason(&run, i, 0, why, sizeof(why)), rows[i].runs), "%s", rows[i].cpu);
-    }
-    run_free(&run);
-}
-
 Test(report, the_terminal_shows_each_feature_in_numbers)
 {
     struct text text = {0};
@@ -203,6 +154,74 @@ Test(report, JSON_has_the_shape_that_scripts_rely_on)
     run_free(&run);
 }
 
+/* The reference's host: a guest of TCG, whose names may be anything. */
+static void give_host(const char *microcode, const char *hypervisor)
+{
+    struct host_record *host = &run.theirs.host;
+
+    host->host.count = 2;
+    host->host.entries[0] = (struct cpuid_entry){.leaf = 0, .regs = {1, 0x68747541, 0x444d4163, 0x69746e65}};
+    host->host.entries[1] = (struct cpuid_entry){.leaf = 1, .regs = {.ecx = HOST_RECORD_HYPERVISOR}};
+    snprintf(host->microcode, sizeof(host->microcode), "%s", microcode);
+    snprintf(host->hypervisor, sizeof(host->hypervisor), "%s", hypervisor);
+}
+
+Test(report, provenance_names_the_reference_host_in_every_view)
+{
+    static const char *const facts[] = {"AuthenticAMD family 0 model 0 stepping 0", "0x1000065",
+                                        "itself a guest (L1) of QEMU"};
+    struct text terminal = {0};
+    char *html, *json;
+    cJSON *root, *ours;
+
+    make_run(0, "plain");
+    give_host("0x1000065", "TCGTCGTCGTCG");
+    run.ours.host = run.theirs.host;
+    build();
+    html = render(report_html);
+    json = render(report_json);
+    report_terminal(&report, false, &terminal);
+    for (unsigned i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+        const char *in_page = strstr(html, facts[i]);
+
+        cr_assert(in_page && !strstr(in_page + 1, facts[i]), "once, under the reference: %s", facts[i]);
+        cr_assert(contains(json, facts[i]), "%s", facts[i]);
+        cr_assert(contains(terminal.bytes, facts[i]), "%s", terminal.bytes);
+    }
+    root = cJSON_Parse(json);
+    cr_assert(
+        eq(str, cJSON_GetObjectItem(cJSON_GetObjectItem(root, "reference"), "nested")->valuestring, "yes"));
+    ours = cJSON_GetObjectItem(root, "ours");
+    cr_assert(ours && !cJSON_GetObjectItem(ours, "microcode"), "our machine does not run on that host");
+    cJSON_Delete(root);
+    free(html);
+    free(json);
+    text_free(&terminal);
+    report_free(&report);
+    run_free(&run);
+}
+
+Test(report, each_command_line_and_program_can_be_copied)
+{
+    static const char *const blocks[] = {
+        "<code class=\"cmd\"><mark>pv-vmm</mark> ", "<code class=\"cmd\"><mark>qemu-system-x86_64</mark> ",
+        "<code class=\"cmd\">pv-diff run -cpu ", "<pre class=\"program\">paravane 1"};
+    char *html;
+
+    make_run(1, "scenario");
+    free(run.sets[0].ours.command_line);
+    run.sets[0].ours.command_line = strdup("pv-vmm -cpu kvm64");
+    build();
+    html = render(report_html);
+    for (unsigned i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+        cr_assert(contains(html, blocks[i]), "%s", blocks[i]);
+    cr_assert(contains(html, "all(\"code.cmd, pre.program\")"));
+    cr_assert(contains(html, "if (!navigator.clipboard)"), "a page that may not copy selects");
+    free(html);
+    report_free(&report);
+    run_free(&run);
+}
+
 Test(report, hostile_texts_stay_texts_in_every_format)
 {
     char *html, *junit, *json, *sarif, *terminal;
@@ -210,6 +229,7 @@ Test(report, hostile_texts_stay_texts_in_every_format)
     cJSON *root;
 
     make_run(1, HOSTILE);
+    give_host("\x1b]0;<i>", "<script>alert");
     build();
     html = render(report_html);
     junit = render(report_junit);
@@ -307,6 +327,7 @@ Test(report, decision_7_a_stored_run_gives_the_same_bytes)
     temporary_folder(folder);
     snprintf(path, sizeof(path), "%s/deep/runs.db", folder);
     make_run(1, HOSTILE);
+    give_host("0x1000065", "TCGTCGTCGTCG");
     cr_assert(eq(int, store_open(&store, path, true, why), 0), "%s", why);
     cr_assert(eq(int, store_save(store, &run, (const char *const[]){"0123"}, 1, why), 0), "%s", why);
     cr_assert(eq(u64, store_first_seen(store, "0123", run.id), run.id));
@@ -379,25 +400,6 @@ Test(report, four_files_are_written_whole_and_nothing_else)
     remove_folder(folder);
     report_free(&report);
     run_free(&run);
-}
-
-Test(report, enforcement_is_read_from_the_flags_as_QEMU_reads_them)
-{
-    static const struct {
-        const char *cpu;
-        bool enforced;
-    } rows[] = {{"kvm64", false},
-                {"kvm64,kvm-pv-enforce-cpuid=on", true},
-                {"kvm64,kvm-pv-enforce-cpuid", true},
-                {"kvm64,+kvm-pv-enforce-cpuid", true},
-                {"kvm64,kvm-pv-enforce-cpuid=on,-kvm-pv-enforce-cpuid", false},
-                {"kvm64,kvm-pv-enforce-cpuid=on,kvm-pv-enforce-cpuid=off", false}};
-
-    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct run_set set = {.cpu = (char *)rows[i].cpu};
-
-        cr_assert(eq(int, run_set_enforced(&set), rows[i].enforced), "%s", rows[i].cpu);
-    }
 }
 
 #define FUZZ_LINE                                                                                            \

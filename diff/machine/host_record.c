@@ -153,6 +153,34 @@ static void read_kernel(struct host_record *record)
               sizeof(record->clocksource));
 }
 
+/* "microcode\t: 0x1000065": the first CPU's stands for all. A kernel that knows of none has no such line. */
+static void read_microcode(struct host_record *record)
+{
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    char line[256];
+
+    while (file && fgets(line, sizeof(line), file) && !record->microcode[0])
+        sscanf(line, "microcode : %23s", record->microcode);
+    if (file)
+        fclose(file);
+}
+
+/* Leaf 0x40000000, which is there where leaf 1 says that a hypervisor is. */
+static void read_hypervisor(struct host_record *record)
+{
+    struct cpuid_regs r;
+    uint32_t signature[3];
+
+    __cpuid(1, r.eax, r.ebx, r.ecx, r.edx);
+    if (!(r.ecx & HOST_RECORD_HYPERVISOR))
+        return;
+    __cpuid(0x40000000, r.eax, signature[0], signature[1], signature[2]);
+    memcpy(record->hypervisor, signature, sizeof(signature));
+    for (char *c = record->hypervisor; *c; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+}
+
 int host_record_read(struct host_record *record, int *keep_fd)
 {
     int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -166,6 +194,8 @@ int host_record_read(struct host_record *record, int *keep_fd)
     read_kernel(record);
     read_host_leaves(record);
     read_host_caches(record);
+    read_microcode(record);
+    read_hypervisor(record);
     record->native_vmcall = host_record_is_intel(record);
     vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
     if (vm_fd < 0) {

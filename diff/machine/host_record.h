@@ -9,14 +9,19 @@
 
 /* Bits 31:24 of leaf 1 EBX are the APIC id of whichever CPU answered: they change from call to call and are masked. */
 #define HOST_RECORD_LEAF1_EBX 0x00ffffffu
+/* Leaf 1 ECX: this CPU is a hypervisor's. */
+#define HOST_RECORD_HYPERVISOR (1u << 31)
 
 struct host_record {
     char kernel_release[96];
     char flavour[32]; /* "kvm-amd", "kvm-intel", "kvm_pvm", ... as far as known */
     char clocksource[32];
-    uint32_t tsc_khz;             /* KVM_GET_TSC_KHZ of a fresh vCPU */
-    bool tcg;                     /* QEMU without KVM: its features are constants, nothing else is known */
-    bool native_vmcall;           /* VMX: vmcall; else SVM: vmmcall */
+    char microcode[24]; /* "0x1000065", its first CPU's; empty: its kernel shows none, or is not asked */
+    char
+        hypervisor[16]; /* "TCGTCGTCGTCG": what that kernel itself runs under; empty: nothing, or not known */
+    uint32_t tsc_khz;   /* KVM_GET_TSC_KHZ of a fresh vCPU */
+    bool tcg;           /* QEMU without KVM: its features are constants, nothing else is known */
+    bool native_vmcall; /* VMX: vmcall; else SVM: vmmcall */
     struct cpuid_table supported; /* KVM_GET_SUPPORTED_CPUID, leaf 1 EBX[31:24] masked */
     struct cpuid_table host;      /* native leaves 0, 1, 0x80000000, 1, 8, brand and caches */
     /* KVM_GET_SUPPORTED_HV_CPUID; empty where the kernel has none, or it is not known */

@@ -55,6 +55,8 @@ int host_record_to_json(const struct host_record *record, char **text)
     cJSON_AddStringToObject(root, "kernel_release", record->kernel_release);
     cJSON_AddStringToObject(root, "kvm_flavour", record->flavour);
     cJSON_AddStringToObject(root, "clocksource", record->clocksource);
+    cJSON_AddStringToObject(root, "microcode", record->microcode);
+    cJSON_AddStringToObject(root, "hypervisor", record->hypervisor);
     cJSON_AddStringToObject(root, "native", record->native_vmcall ? "vmcall" : "vmmcall");
     cJSON_AddNumberToObject(root, "tsc_khz", record->tsc_khz);
     add_table(root, "host_cpuid", &record->host);
@@ -189,6 +191,8 @@ static const char *parse_record(struct host_record *record, const cJSON *root)
     get_text(root, "kernel_release", record->kernel_release, sizeof(record->kernel_release));
     get_text(root, "kvm_flavour", record->flavour, sizeof(record->flavour));
     get_text(root, "clocksource", record->clocksource, sizeof(record->clocksource));
+    get_text(root, "microcode", record->microcode, sizeof(record->microcode));
+    get_text(root, "hypervisor", record->hypervisor, sizeof(record->hypervisor));
     if (!cJSON_IsNumber(khz) || khz->valueint <= 0)
         return "tsc_khz must be a positive number";
     record->tsc_khz = (uint32_t)khz->valueint;

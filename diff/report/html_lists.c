@@ -254,7 +254,8 @@ void html_scenarios(const struct report *report, struct text *out)
         text_escape(out, scenario->name);
         text_add(out, "\"><summary>");
         text_escape(out, scenario->name);
-        text_format(out, " <span class=\"muted\">%u lines</span></summary><pre>", scenario->program.count);
+        text_format(out, " <span class=\"muted\">%u lines</span></summary><pre class=\"program\">",
+                    scenario->program.count);
         text_escape(out, scenario->text);
         text_add(out, "</pre></details>\n");
     }

@@ -1,6 +1,7 @@
 /* What ran where: kept apart from the verdict. Both command lines of each flag set, with differing words marked. */
 #include <stdlib.h>
 #include <string.h>
+#include "diff/report/host_facts.h"
 #include "diff/report/html.h"
 
 static void add_fact(const char *name, const char *value, struct text *out)
@@ -17,16 +18,39 @@ static void add_number(const char *name, unsigned value, struct text *out)
         text_format(out, "<dt>%s<dd>%u", name, value);
 }
 
+static void add_words(const char *name, void (*say)(const struct host_record *, struct text *),
+                      const struct host_record *host, struct text *out)
+{
+    struct text words = {0};
+
+    say(host, &words);
+    add_fact(name, words.bytes ? words.bytes : "", out);
+    out->out_of_memory |= words.out_of_memory;
+    text_free(&words);
+}
+
+static void add_reference_host(const struct host_record *host, struct text *out)
+{
+    add_fact("KVM", host->flavour, out);
+    add_words("host CPU", host_cpu, host, out);
+    add_words("microcode", host_microcode, host, out);
+    add_words("nested", host_nesting_words, host, out);
+    add_fact("clocksource", host->clocksource, out);
+    add_number("TSC kHz", host->tsc_khz, out);
+}
+
+/* host: what the machine runs on, where that counts. Ours has a copy of the reference's and runs on none of it. */
 static void add_machine(const char *class, const char *title, const char *kind,
-                        const struct machine_info *info, struct text *out)
+                        const struct machine_info *info, const struct host_record *host, struct text *out)
 {
     text_format(out, "<div class=\"card\"><p class=\"who %s\">%s</p><dl>", class, title);
     add_fact("machine", kind, out);
     add_fact("QEMU", info->qemu_version, out);
     add_fact("kernel", info->kernel_release, out);
-    add_fact("KVM", info->host.flavour, out);
-    add_fact("clocksource", info->host.clocksource, out);
-    add_number("TSC kHz", info->host.tsc_khz, out);
+    if (host)
+        add_reference_host(host, out);
+    else
+        add_fact("KVM", "none: a software vCPU; CPUID and TSC rate follow the reference's host", out);
     add_fact("about", info->detail, out);
     add_number("boots", info->boots, out);
     add_number("boots tried again", info->boot_retries, out);
@@ -97,8 +121,8 @@ void html_provenance(const struct report *report, struct text *out)
         text_add(out, "</p>");
     }
     text_add(out, "<div class=\"two\">");
-    add_machine("ours", "ours", "soft", &run->ours, out);
-    add_machine("theirs", "reference", run->reference, &run->theirs, out);
+    add_machine("ours", "ours", "soft", &run->ours, NULL, out);
+    add_machine("theirs", "reference", run->reference, &run->theirs, &run->theirs.host, out);
     text_add(out, "</div>");
     for (unsigned i = 0; i < run->set_count; i++) {
         const struct run_set *set = &run->sets[i];

@@ -1,4 +1,5 @@
 /* report.json: the same facts as the page, for machines. 64-bit values are texts, never JSON numbers. */
+#include "diff/report/host_facts.h"
 #include "diff/report/report.h"
 
 #include <cjson/cJSON.h>
@@ -44,6 +45,33 @@ static void add_machine(cJSON *root, const char *name, const char *kind, const s
     cJSON_AddNumberToObject(object, "tsc_khz", info->host.tsc_khz);
     cJSON_AddNumberToObject(object, "boots", info->boots);
     cJSON_AddNumberToObject(object, "boot_retries", info->boot_retries);
+}
+
+static void add_words(cJSON *object, const char *name, void (*say)(const struct host_record *, struct text *),
+                      const struct host_record *host)
+{
+    struct text words = {0};
+
+    say(host, &words);
+    cJSON_AddStringToObject(object, name, words.bytes ? words.bytes : "");
+    text_free(&words);
+}
+
+/* What is only the reference's: which recording it is, and the host under it. */
+static void add_reference(const struct run *run, cJSON *root)
+{
+    static const char *const nested[] = {"unknown", "no kvm", "no", "yes"};
+    const struct host_record *host = &run->theirs.host;
+    cJSON *object;
+
+    add_machine(root, "reference", *run->recording ? "recording" : run->reference, &run->theirs);
+    object = cJSON_GetObjectItem(root, "reference");
+    cJSON_AddStringToObject(object, "recording", run->recording);
+    add_words(object, "host_cpu", host_cpu, host);
+    add_words(object, "microcode", host_microcode, host);
+    cJSON_AddStringToObject(object, "nested", nested[host_nesting(host)]);
+    cJSON_AddStringToObject(object, "hypervisor", host->hypervisor);
+    add_words(object, "nesting", host_nesting_words, host);
 }
 
 static void add_side(cJSON *set, const char *name, const struct run_side *side)
@@ -246,8 +274,7 @@ void report_json(const struct report *report, struct text *out)
     cJSON_AddStringToObject(root, "version", run->version);
     add_summary(report, root);
     add_machine(root, "ours", "soft", &run->ours);
-    add_machine(root, "reference", *run->recording ? "recording" : run->reference, &run->theirs);
-    cJSON_AddStringToObject(cJSON_GetObjectItem(root, "reference"), "recording", run->recording);
+    add_reference(run, root);
     add_sets(report, root);
     add_scenarios(report, root);
     add_checks(report, root, "differences", VERDICT_DIFFERENT);

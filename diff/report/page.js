@@ -17,11 +17,19 @@ if (list) {
     tools.append(search);
     list.before(tools);
 }
-for (const command of all("code.cmd")) {
+/* Command lines and programs. Where the clipboard is closed to the page, the text is selected instead. */
+for (const block of all("code.cmd, pre.program")) {
     const button = document.createElement("button");
+    const select = () => {
+        getSelection().selectAllChildren(block);
+        button.textContent = "selected";
+    };
     button.textContent = "copy";
+    button.className = "copy";
     button.addEventListener("click", () => {
-        navigator.clipboard.writeText(command.textContent).then(() => { button.textContent = "copied"; });
+        if (!navigator.clipboard)
+            return select();
+        navigator.clipboard.writeText(block.textContent.trim()).then(() => { button.textContent = "copied"; }, select);
     });
-    command.after(button);
+    block.after(button);
 }

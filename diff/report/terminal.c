@@ -1,4 +1,5 @@
 /* The table for a terminal: differences only, each with its reason, and what to type next. */
+#include "diff/report/host_facts.h"
 #include "diff/report/report.h"
 
 #include <inttypes.h>
@@ -161,13 +162,32 @@ static void add_fuzzing(const struct fuzzing *fuzzing, bool colours, struct text
     text_add(out, fuzzing->count ? "\n" : "");
 }
 
+static void add_host(const char *name, void (*say)(const struct host_record *, struct text *),
+                     const struct host_record *host, struct text *out)
+{
+    struct text words = {0};
+
+    say(host, &words);
+    if (words.length) {
+        text_format(out, "  %-10s ", name);
+        add_plain_all(out, words.bytes);
+        text_add(out, "\n");
+    }
+    out->out_of_memory |= words.out_of_memory;
+    text_free(&words);
+}
+
 void report_terminal(const struct report *report, bool colours, struct text *out)
 {
     uint32_t different = check_total(&report->counts, VERDICT_DIFFERENT);
 
     text_format(out, "paravane %s against ", report->run->version);
     report_reference_title(report, out);
-    text_format(out, "\n%u flag set%s, %u scenario%s, %zu checks\n", report->run->set_count,
+    text_add(out, "\n");
+    add_host("host CPU", host_cpu, &report->run->theirs.host, out);
+    add_host("microcode", host_microcode, &report->run->theirs.host, out);
+    add_host("nested", host_nesting_words, &report->run->theirs.host, out);
+    text_format(out, "%u flag set%s, %u scenario%s, %zu checks\n", report->run->set_count,
                 report->run->set_count == 1 ? "" : "s", report->run->scenario_count,
                 report->run->scenario_count == 1 ? "" : "s", report->checks.count);
     text_format(out, "%s  DIFFERENT  %u%s     known %u     equal %u     not compared %u\n\n",
