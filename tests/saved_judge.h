@@ -6,7 +6,7 @@
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
-#include "diff/machine/transcript.h"
+#include "diff/program/transcript.h"
 #include "tests/program_file.h"
 
 #define EVERYWHERE UINT32_MAX

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "diff/machine/transcript.h"
+#include "diff/program/transcript.h"
 
 #define OUTCOMES 3
 #define EVENTS   2

@@ -3,7 +3,7 @@
 #ifndef DIFF_JUDGE_CLOCK_RULES_H
 #define DIFF_JUDGE_CLOCK_RULES_H
 
-#include "diff/machine/transcript.h"
+#include "diff/program/transcript.h"
 #include "diff/program/program.h"
 
 #define CLOCK_RATE_BAND_PPM  1.0

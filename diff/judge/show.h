@@ -3,7 +3,7 @@
 #define DIFF_JUDGE_SHOW_H
 
 #include "diff/judge/check.h"
-#include "diff/machine/transcript.h"
+#include "diff/program/transcript.h"
 
 /* "#GP(0)", "#PF(0x2) at 0x1000", "vector 200". */
 const char *show_fault(struct check_list *list, const struct outcome *outcome);

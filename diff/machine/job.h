@@ -3,7 +3,7 @@
 #define DIFF_MACHINE_JOB_H
 
 #include "diff/machine/machine.h"
-#include "diff/machine/wire.h"
+#include "diff/program/wire.h"
 
 enum job_message {
     /* agent -> host */

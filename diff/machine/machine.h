@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "diff/machine/host_record.h"
-#include "diff/machine/transcript.h"
+#include "diff/program/transcript.h"
 #include "diff/program/program.h"
 
 enum machine_kind {

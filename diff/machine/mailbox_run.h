@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "diff/machine/transcript.h"
+#include "diff/program/transcript.h"
 #include "diff/program/program.h"
 
 /* How the agent reaches one running VM. Any call may take a moment, none may block for ever. */

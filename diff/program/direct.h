@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "diff/machine/transcript.h"
+#include "diff/program/transcript.h"
 #include "diff/probe/mailbox.h"
 #include "diff/program/program.h"
 #include "vmm/board/kvmclock_device.h"

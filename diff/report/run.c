@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "diff/machine/driver.h"
 #include "vmm/cpuid/build.h"
 
 #define NEEDS_KVM (NEED_MSR | NEED_HYPERCALL | NEED_CLOCK)

@@ -1,6 +1,6 @@
 /* A transcript: for each action of a program what the guest could see. What judges read and runs store. */
-#ifndef DIFF_MACHINE_TRANSCRIPT_H
-#define DIFF_MACHINE_TRANSCRIPT_H
+#ifndef DIFF_PROGRAM_TRANSCRIPT_H
+#define DIFF_PROGRAM_TRANSCRIPT_H
 
 #include <stdbool.h>
 #include <stddef.h>

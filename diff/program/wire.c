@@ -1,5 +1,5 @@
 /* Writes and reads the bytes of the box's messages; reading trusts nothing. */
-#include "diff/machine/wire.h"
+#include "diff/program/wire.h"
 
 #include <endian.h>
 #include <stdlib.h>

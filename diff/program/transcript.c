@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "diff/machine/transcript.h"
-#include "diff/machine/wire.h"
+#include "diff/program/transcript.h"
+#include "diff/program/wire.h"
 
 #define TRANSCRIPT_MAGIC   0x52545650u /* "PVTR" */
 #define TRANSCRIPT_VERSION 1u

@@ -1,6 +1,6 @@
-/* Bytes of the box's messages: little-endian numbers, and strings and blobs with their length before them. */
-#ifndef DIFF_MACHINE_WIRE_H
-#define DIFF_MACHINE_WIRE_H
+/* Bytes of transcripts and of the messages to the box: little-endian numbers, and strings and blobs with their length before them. */
+#ifndef DIFF_PROGRAM_WIRE_H
+#define DIFF_PROGRAM_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>
