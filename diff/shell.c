@@ -1,10 +1,11 @@
-/* Quoting for the shell: POSIX's '', and $'' of bash, zsh and ksh for bytes that do not print. */
+/* Quoting for the shell: POSIX's '', and $'' of bash, zsh and ksh for bytes that do not print. Programs by PATH. */
 #include "diff/shell.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "diff/utf8.h"
 
 static bool is_plain(const char *word)
@@ -73,4 +74,22 @@ char *shell_quote(const char *word)
     end = is_printable(word) ? add_quoted(text, word) : add_dollar_quoted(text, word);
     strcpy(end, "'");
     return text;
+}
+
+bool shell_which(const char *name, char *path, size_t size)
+{
+    const char *list = getenv("PATH");
+
+    if (!list)
+        list = "/usr/bin:/bin";
+    while (*list) {
+        size_t len = strcspn(list, ":");
+
+        int length = snprintf(path, size, "%.*s/%s", (int)len, list, name);
+
+        if (len && length > 0 && (size_t)length < size && access(path, X_OK) == 0)
+            return true;
+        list += len + (list[len] == ':');
+    }
+    return false;
 }

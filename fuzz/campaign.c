@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "diff/shell.h"
 #include "fuzz/cmd.h"
 #include "fuzz/engine_output.h"
 #include "fuzz/process.h"
@@ -25,6 +26,7 @@ static const char *const presets[ENGINES] = {"fuzz", "afl"};
 struct paths {
     char binary[PATH_MAX], seeds[PATH_MAX], dict[PATH_MAX];
     char corpus[PATH_MAX], raw[PATH_MAX], findings[PATH_MAX];
+    char afl[PATH_MAX]; /* afl-fuzz */
 };
 
 struct jobs {
@@ -126,9 +128,9 @@ static pid_t start_afl(const struct campaign *campaign, const struct paths *path
     snprintf(seconds, sizeof(seconds), "%u", campaign->seconds);
     snprintf(name, sizeof(name), "job-%u", job);
     snprintf(log, sizeof(log), "%s/job-%u.log", paths->raw, job);
-    return process_start((const char *[]){"/usr/bin/afl-fuzz", "-i", paths->seeds, "-o", paths->raw, "-V",
-                                          seconds, "-x", paths->dict, job ? "-S" : "-M", name, "-t", "10000",
-                                          "--", paths->binary, NULL},
+    return process_start((const char *[]){paths->afl, "-i", paths->seeds, "-o", paths->raw, "-V", seconds,
+                                          "-x", paths->dict, job ? "-S" : "-M", name, "-t", "10000", "--",
+                                          paths->binary, NULL},
                          env, log);
 }
 
@@ -247,7 +249,7 @@ int campaign_run(struct campaign *campaign)
 
     if (status)
         return status;
-    if (campaign->engine == ENGINE_AFL && access("/usr/bin/afl-fuzz", X_OK)) {
+    if (campaign->engine == ENGINE_AFL && !shell_which("afl-fuzz", paths.afl, sizeof(paths.afl))) {
         fprintf(stderr, "pv-fuzz run: afl-fuzz is missing - run ci/setup\n");
         return EXIT_MISSING;
     }

@@ -77,6 +77,17 @@ fake build/fuzz/bin/fuzz_msr 'exit 5'
 expect "an engine that fails" 4 "$bin/pv-fuzz" run msr -o "an out"
 says err "the engine ended with status 5 and no finding; its words are in an out/fuzz/job-0.log"
 
+# AFL++ is wherever PATH finds it: many build it themselves.
+mkdir -p build/afl/bin build/afl/corpora "$work/tools" "$work/none"
+cp -r build/fuzz/corpora/. build/afl/corpora
+fake build/afl/bin/fuzz_msr 'exit 0'
+fake build/afl/bin/replay_msr 'exit 0'
+fake "$work/tools/afl-fuzz" 'echo "mine runs"; exit 5'
+expect "afl-fuzz in PATH" 4 env PATH="$work/tools:$PATH" "$bin/pv-fuzz" run msr --engine afl++ -o "an out"
+grep -q "mine runs" "an out/afl/job-0.log" || fail "another afl-fuzz was started"
+expect "no afl-fuzz in PATH" 3 env PATH="$work/none" "$bin/pv-fuzz" run msr --engine afl++ -o "an out"
+says err "afl-fuzz is missing"
+
 # Every way to be ended takes the engine along. By SIGKILL we cannot say so.
 # shellcheck disable=SC2016
 fake build/fuzz/bin/fuzz_msr 'echo $$ >"$0.pid"; exec sleep 1000'

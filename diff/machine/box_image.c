@@ -11,6 +11,7 @@
 #include "diff/machine/child.h"
 #include "diff/machine/cpio.h"
 #include "diff/machine/qemu.h"
+#include "diff/shell.h"
 
 #define LDD_MS 20000u
 
@@ -28,24 +29,6 @@ static const char init_script[] = "#!/bin/busybox sh\n"
  * `box exec` look for. QEMU finds these because it lies in /usr/bin there too. */
 static const char *const firmware[] = {"kvmvapic.bin", "linuxboot_dma.bin", "multiboot_dma.bin",
                                        "pvh.bin",      "bios-256k.bin",     "bios-microvm.bin"};
-
-/* A program of the host as PATH finds it; false: nowhere. */
-static bool find_program(const char *name, char *path, size_t size)
-{
-    const char *list = getenv("PATH");
-
-    if (!list)
-        list = "/usr/bin:/bin";
-    while (*list) {
-        size_t len = strcspn(list, ":");
-
-        snprintf(path, size, "%.*s/%s", (int)len, list, name);
-        if (len && access(path, X_OK) == 0)
-            return true;
-        list += len + (list[len] == ':');
-    }
-    return false;
-}
 
 static int copy(struct cpio *cpio, const char *path, unsigned mode, const char *from, char why[240])
 {
@@ -101,13 +84,13 @@ static int add_programs(struct cpio *cpio, char why[240])
     ssize_t len;
     int err = -ENOENT;
 
-    if (!find_program("busybox", path, sizeof(path))) {
+    if (!shell_which("busybox", path, sizeof(path))) {
         snprintf(why, 240, "busybox is missing: apt-get install busybox-static");
         return -ENOENT;
     }
     if (copy(cpio, "/bin/busybox", 0755, path, why))
         return -ENOENT;
-    if (!find_program(QEMU_PROGRAM, path, sizeof(path))) {
+    if (!shell_which(QEMU_PROGRAM, path, sizeof(path))) {
         snprintf(why, 240, "%s is missing: apt-get install qemu-system-x86", QEMU_PROGRAM);
         return -ENOENT;
     }
