@@ -31,7 +31,8 @@ void vm_get_clock(struct vm *vm, struct clock_data *data);      /* SAV-6 */
 int vm_set_clock(struct vm *vm, const struct clock_data *data); /* SAV-7: -EINVAL on flags */
 int vcpu_kvmclock_ctrl(struct vcpu *vcpu);                      /* CLK-20, CLK-21: -EINVAL when not active */
 
-/* Snapshot of state and RAM, transparent: a restored VM goes on as if nothing happened. *out is malloc'ed. */
+/* Snapshot of state and RAM, transparent: a restored VM goes on as if nothing happened. *out is malloc'ed. 0,
+ * -ENOMEM. */
 int vm_save(struct vm *vm, uint8_t **out, size_t *len);
 /* Hostile input: refused whole with *message naming the field, the VM unchanged. -EINVAL, -ENOMEM. The VM must have been made
  * as the one that was saved: a difference in vm_config, APIC ids, TSC rate or clock source is refused like any other. */
