@@ -81,6 +81,7 @@ static void take_result(struct run_side *side, struct run_result *result, const 
         snprintf(side->error, sizeof(side->error), "the machine was lost before it came to these flags: %s",
                  strerror(-err));
     side->refused = result->refused;
+    side->tsc_khz = result->tsc_khz;
     take_text(&side->command_line, &result->command_line);
     take_text(&side->warnings, &result->warnings);
     for (unsigned p = 0; result->transcripts && p < item->program_count; p++) {

@@ -317,6 +317,35 @@ static void remove_folder(const char *path)
     rmdir(path);
 }
 
+/* A box that was lost, and another: the kernel in each measured the TSC for itself. */
+static void replace_host(void)
+{
+    run.theirs.host.tsc_khz = FIXTURE_KHZ + 3;
+    for (unsigned i = 0; i < run.set_count; i++)
+        run.sets[i].theirs.tsc_khz = FIXTURE_KHZ;
+}
+
+Test(report, CLK_26_clock_records_are_judged_by_the_TSC_rate_of_the_host_that_wrote_them)
+{
+    static const char broken[] = "2600003 kHz wants";
+    char *page;
+
+    make_run(0, "box");
+    replace_host();
+    build();
+    page = render(report_html);
+    cr_assert(eq(ptr, strstr(page, broken), NULL), "%s", page);
+    free(page);
+    report_free(&report);
+    run.sets[0].theirs.tsc_khz = 0; /* not said: the machine's host */
+    build();
+    page = render(report_html);
+    cr_assert(ne(ptr, strstr(page, broken), NULL), "%s", page);
+    free(page);
+    report_free(&report);
+    run_free(&run);
+}
+
 Test(report, decision_7_a_stored_run_gives_the_same_bytes)
 {
     char folder[64], path[100], why[240] = "";
@@ -328,6 +357,7 @@ Test(report, decision_7_a_stored_run_gives_the_same_bytes)
     snprintf(path, sizeof(path), "%s/deep/runs.db", folder);
     make_run(1, HOSTILE);
     give_host("0x1000065", "TCGTCGTCGTCG");
+    replace_host();
     cr_assert(eq(int, store_open(&store, path, true, why), 0), "%s", why);
     cr_assert(eq(int, store_save(store, &run, (const char *const[]){"0123"}, 1, why), 0), "%s", why);
     cr_assert(eq(u64, store_first_seen(store, "0123", run.id), run.id));

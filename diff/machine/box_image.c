@@ -13,17 +13,24 @@
 #include "diff/machine/qemu.h"
 #include "diff/shell.h"
 
-#define LDD_MS 20000u
+#define LDD_MS      20000u
+#define CLOCKSOURCE "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
 /* Process 1. When the agent ends, the kernel panics and with panic=-1 the machine goes off. */
-static const char init_script[] = "#!/bin/busybox sh\n"
-                                  "/bin/busybox --install -s /bin\n"
-                                  "export PATH=/usr/bin:/bin HOME=/root\n"
-                                  "mount -t proc proc /proc\n"
-                                  "mount -t sysfs sysfs /sys\n"
-                                  "mount -t devtmpfs dev /dev\n"
-                                  "for module in /modules/*; do insmod $module; done\n"
-                                  "exec /usr/bin/" BOX_AGENT "\n";
+static const char init_script[] =
+    "#!/bin/busybox sh\n"
+    "/bin/busybox --install -s /bin\n"
+    "export PATH=/usr/bin:/bin HOME=/root\n"
+    "mount -t proc proc /proc\n"
+    "mount -t sysfs sysfs /sys\n"
+    "mount -t devtmpfs dev /dev\n"
+    /* KVM keeps the TSC rate that it meets: let the kernel first refine what it measured */
+    "for try in $(seq 50); do\n"
+    "    [ \"$(cat " CLOCKSOURCE ")\" = tsc ] && break\n"
+    "    sleep 0.1\n"
+    "done\n"
+    "for module in /modules/*; do insmod $module; done\n"
+    "exec /usr/bin/" BOX_AGENT "\n";
 
 /* Beside the probe, which is the only firmware that programs need: what -kernel and plain BIOS guests of
  * `box exec` look for. QEMU finds these because it lies in /usr/bin there too. */

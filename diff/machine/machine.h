@@ -43,6 +43,7 @@ struct run_result {                 /* of one run_item */
     bool refused;                   /* QEMU (or our parser) refused the flags; error holds its words */
     char *command_line;             /* malloc'ed, as executed, without plumbing listed apart */
     char *warnings;                 /* malloc'ed: its stderr, may be empty */
+    uint32_t tsc_khz;               /* as the kernel that ran it says; 0: as machine_info's host has it */
     struct transcript *transcripts; /* program_count of them */
 };
 

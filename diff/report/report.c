@@ -16,7 +16,7 @@ static struct judge_side side_of(const struct run_side *side, const struct machi
     return (struct judge_side){
         .transcript = run_transcript(side, scenario),
         .why = *side->error ? side->error : "it did not run",
-        .tsc_khz = info->host.tsc_khz,
+        .tsc_khz = side->tsc_khz ? side->tsc_khz : info->host.tsc_khz,
         .clocksource_tsc = !strcmp(info->host.clocksource, "tsc"),
     };
 }

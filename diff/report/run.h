@@ -19,6 +19,7 @@ struct run_side {
     char error[240]; /* the whole set failed; empty: it ran */
     bool refused;    /* the flags were refused, in the words of error */
     char *command_line, *warnings;
+    uint32_t tsc_khz;               /* of the host that ran it; 0: as the machine's host record says */
     bool *ran;                      /* per scenario */
     struct transcript *transcripts; /* per scenario, those that ran hold */
 };

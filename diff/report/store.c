@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include "diff/report/machine_json.h"
 
-#define STORE_VERSION 2
+#define STORE_VERSION 3
 
 struct store {
     sqlite3 *db;
@@ -32,6 +32,8 @@ static const char *const steps[STORE_VERSION] = {
     /* where scenarios were read from, and fuzzing results */
     "ALTER TABLE scenario ADD COLUMN file TEXT NOT NULL DEFAULT '';"
     "CREATE TABLE fuzzing(run INTEGER PRIMARY KEY, results TEXT NOT NULL);",
+    /* a box that replaces a lost one measures another TSC rate */
+    "ALTER TABLE side ADD COLUMN tsc_khz INTEGER NOT NULL DEFAULT 0;",
 };
 
 bool store_default_path(char *path, size_t size)
@@ -209,9 +211,9 @@ static int save_transcript(struct store *store, int64_t id, unsigned set, bool t
 static int save_side(struct store *store, const struct run *run, int64_t id, unsigned set, bool theirs)
 {
     const struct run_side *side = theirs ? &run->sets[set].theirs : &run->sets[set].ours;
-    int err =
-        execute(store, "INSERT INTO side VALUES(?,?,?,?,?,?,?)", "iiisiss", id, (int64_t)set, (int64_t)theirs,
-                side->error, (int64_t)side->refused, side->command_line, side->warnings);
+    int err = execute(store, "INSERT INTO side VALUES(?,?,?,?,?,?,?,?)", "iiisissi", id, (int64_t)set,
+                      (int64_t)theirs, side->error, (int64_t)side->refused, side->command_line,
+                      side->warnings, (int64_t)side->tsc_khz);
 
     for (unsigned s = 0; !err && s < run->scenario_count; s++)
         if (side->ran[s])
@@ -395,6 +397,7 @@ static int load_side(struct run *run, sqlite3_stmt *row)
     side->refused = sqlite3_column_int(row, 3);
     side->command_line = column_text(row, 4);
     side->warnings = column_text(row, 5);
+    side->tsc_khz = (uint32_t)sqlite3_column_int64(row, 6);
     return side->command_line && side->warnings ? 0 : -ENOMEM;
 }
 
@@ -422,7 +425,7 @@ static int load_run(struct store *store, int64_t id, struct run *run)
         {"SELECT results FROM fuzzing WHERE run = ?", load_fuzzing},
         {"SELECT name, cpu, machine, smp, memory, only_scenarios FROM flag_set WHERE run = ? ORDER BY n",
          load_set},
-        {"SELECT flag_set, theirs, error, refused, command_line, warnings FROM side WHERE run = ?",
+        {"SELECT flag_set, theirs, error, refused, command_line, warnings, tsc_khz FROM side WHERE run = ?",
          load_side},
         {"SELECT flag_set, theirs, scenario, bytes FROM transcript WHERE run = ?", load_transcript},
     };
