@@ -30,8 +30,8 @@ static const char *const steps[STORE_VERSION] = {
     " PRIMARY KEY(run, flag_set, theirs, scenario));"
     "CREATE TABLE difference(fingerprint TEXT, run INTEGER, PRIMARY KEY(fingerprint, run));",
     /* where scenarios were read from, and fuzzing results */
-    "ALTER TABLE scenario ADD COLUMN file TEXT NOT NULL DEFAULT '';"
-    "CREATE TABLE fuzzing(run INTEGER PRIMARY KEY, results TEXT NOT NULL);",
+    ("ALTER TABLE scenario ADD COLUMN file TEXT NOT NULL DEFAULT '';"
+     "CREATE TABLE fuzzing(run INTEGER PRIMARY KEY, results TEXT NOT NULL);"),
     /* a box that replaces a lost one measures another TSC rate */
     "ALTER TABLE side ADD COLUMN tsc_khz INTEGER NOT NULL DEFAULT 0;",
 };
