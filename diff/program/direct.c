@@ -342,17 +342,17 @@ static void settle_vcpu(struct direct_machine *m, struct vcpu *vcpu)
 }
 
 /* Only the vCPU that acted can have changed what it accepts; others are told by a request. */
-static void settle(struct direct_machine *m, const struct vcpu *acting)
+static inline void settle_each(struct direct_machine *m, const struct vcpu *acting)
 {
-    struct vcpu *const vcpus = m->vm.vcpus, *const end = vcpus + m->config.vcpus;
-
-    for (struct vcpu *vcpu = vcpus; vcpu < end; vcpu++)
+    for (struct vcpu *vcpu = m->vm.vcpus, *end = vcpu + m->config.vcpus; vcpu < end; vcpu++)
         if ((vcpu->requests || vcpu == acting) && !vcpu_descheduled(vcpu))
             settle_vcpu(m, vcpu);
-    /* A later one may have left work to an earlier one (STB-4). */
-    for (struct vcpu *vcpu = vcpus; vcpu < end; vcpu++)
-        if (vcpu->requests && !vcpu_descheduled(vcpu))
-            settle_vcpu(m, vcpu);
+}
+
+static void settle(struct direct_machine *m, const struct vcpu *acting)
+{
+    settle_each(m, acting);
+    settle_each(m, NULL); /* a later one may have left work to an earlier one (STB-4) */
 }
 
 /* Guest actions. */
