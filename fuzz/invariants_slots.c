@@ -83,12 +83,18 @@ static void mark_handlers(struct invariants *inv)
             mark_stored(&inv->memory, inv->memory.handlers[i], 4);
 }
 
+static bool has_page(const uint64_t *bitmap, const struct slot *slot, uint64_t gpa)
+{
+    uint64_t page = (gpa - slot->gpa) / GPA_PAGE_SIZE;
+
+    return bitmap[page / 64] >> page % 64 & 1;
+}
+
 static bool in_log(const struct invariants *inv, uint64_t gpa)
 {
     const struct slot *slot = memory_slot(&inv->vm->memory, gpa);
-    uint64_t page = slot ? (gpa - slot->gpa) / GPA_PAGE_SIZE : 0;
 
-    return slot && slot->dirty && (slot->dirty[page / 64] >> page % 64 & 1);
+    return slot && slot->dirty && has_page(slot->dirty, slot, gpa);
 }
 
 static void begin_slots(struct invariants *inv)
@@ -264,9 +270,8 @@ static bool check_slot_action(struct invariants *inv, const struct action *actio
 static uint64_t content_now(const struct invariants *inv, uint64_t gpa)
 {
     const struct slot *slot = memory_slot(&inv->vm->memory, gpa);
-    uint64_t page = slot ? (gpa - slot->gpa) / GPA_PAGE_SIZE : 0;
 
-    return slot && (slot->touched[page / 64] >> page % 64 & 1) ? page_hash(inv, gpa) : 0;
+    return slot && has_page(slot->touched, slot, gpa) ? page_hash(inv, gpa) : 0;
 }
 
 static void begin_log(struct invariants *inv)
