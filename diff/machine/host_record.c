@@ -232,3 +232,16 @@ void host_record_supported(const struct host_record *record, struct cpuid_suppor
         supported->feature_msrs[i].value = record->feature_msrs[i].value;
     }
 }
+
+size_t host_brand_squeeze(char brand[49])
+{
+    size_t len = 0;
+
+    for (const char *c = brand; *c; c++)
+        if (*c != ' ' || (len && brand[len - 1] != ' '))
+            brand[len++] = *c;
+    while (len && brand[len - 1] == ' ')
+        len--;
+    brand[len] = '\0';
+    return len;
+}

@@ -43,6 +43,8 @@ int host_record_from_json(struct host_record *record, const char *text, size_t l
 
 /* What the table builder takes of it. */
 void host_record_supported(const struct host_record *record, struct cpuid_supported *supported);
+/* CPUID's 48 bytes of a brand, padded with blanks on either side and inside: with single blanks, in place. Its length. */
+size_t host_brand_squeeze(char brand[49]);
 /* The vendor in host leaf 0. */
 bool host_record_is_intel(const struct host_record *record);
 

@@ -425,15 +425,13 @@ static void take_record(struct soft_machine *sm, const struct host_record *host)
 static void cpu_brand(char brand[49])
 {
     uint32_t regs[12] = {0};
-    size_t len = 0;
 
     for (unsigned i = 0; i < 3; i++)
         if (!__get_cpuid(0x80000002 + i, &regs[i * 4], &regs[i * 4 + 1], &regs[i * 4 + 2], &regs[i * 4 + 3]))
             regs[i * 4] = 0;
-    for (const char *c = (const char *)regs; c < (const char *)(regs + 12) && *c; c++)
-        if (*c != ' ' || (len && brand[len - 1] != ' '))
-            brand[len++] = *c;
-    brand[len] = 0;
+    memcpy(brand, regs, sizeof(regs));
+    brand[sizeof(regs)] = 0;
+    host_brand_squeeze(brand);
 }
 
 /* What it ran on, for the report: our machine needs nothing of it. */

@@ -14,20 +14,15 @@ static bool host_leaf(const struct host_record *host, uint32_t leaf, struct cpui
     return false;
 }
 
-/* The brand string is padded with blanks on either side, and inside. */
 static void add_brand(const struct host_record *host, struct text *out)
 {
     char brand[3 * sizeof(struct cpuid_regs) + 1] = "";
     struct cpuid_regs regs;
-    size_t len = 0;
+    size_t len;
 
     for (uint32_t i = 0; i < 3 && host_leaf(host, 0x80000002 + i, &regs); i++)
         memcpy(brand + i * sizeof(regs), &regs, sizeof(regs));
-    for (const char *c = brand; *c; c++)
-        if (*c != ' ' || (len && brand[len - 1] != ' '))
-            brand[len++] = *c;
-    while (len && brand[len - 1] == ' ')
-        len--;
+    len = host_brand_squeeze(brand);
     text_addn(out, brand, len);
     text_add(out, len ? ", " : "");
 }
