@@ -14,6 +14,17 @@ static inline void start(struct fake_vm *f)
     cpu_mode(f->vcpu, true, true, 0);
 }
 
+/* One vCPU for each id. */
+static inline void start_with_ids(struct fake_vm *f, const uint32_t *ids, uint16_t vcpus)
+{
+    struct vm_config config = fake_config;
+
+    config.vcpus = vcpus;
+    config.apic_ids = ids;
+    fake_vm_create(f, &config, true);
+    cpu_mode(f->vcpu, true, true, 0);
+}
+
 static inline void start_smp(struct fake_vm *f, uint16_t vcpus)
 {
     fake_vm_init_smp(f, vcpus);

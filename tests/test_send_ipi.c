@@ -162,12 +162,8 @@ Test(hypercall, IPI_4_a_changed_xapic_id_is_the_one_that_counts)
 Test(hypercall, IPI_4_an_x2apic_is_in_the_table_by_all_32_bits)
 {
     static const uint32_t ids[] = {0, 0x123};
-    struct vm_config config = fake_config;
     FAKE_VM(f);
-    config.vcpus = 2;
-    config.apic_ids = ids;
-    fake_vm_create(&f, &config, true);
-    cpu_mode(f.vcpu, true, true, 0);
+    start_with_ids(&f, ids, 2);
     lapic_set_base(&f.vm.vcpus[1], f.vm.vcpus[1].apic.base_msr | APICBASE_EXTD);
     cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0x123, 0x400), 1));
     cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0x23, 0x400), 0));
@@ -177,12 +173,8 @@ Test(hypercall, IPI_4_an_x2apic_is_in_the_table_by_all_32_bits)
 Test(hypercall, IPI_4_a_window_at_the_last_ids_ends_there)
 {
     static const uint32_t ids[] = {0, 0xfffffff8};
-    struct vm_config config = fake_config;
     FAKE_VM(f);
-    config.vcpus = 2;
-    config.apic_ids = ids;
-    fake_vm_create(&f, &config, true);
-    cpu_mode(f.vcpu, true, true, 0);
+    start_with_ids(&f, ids, 2);
     f.vcpu->apic.svr |= APIC_SPIV_APIC_ENABLED;
     lapic_set_base(&f.vm.vcpus[1], f.vm.vcpus[1].apic.base_msr | APICBASE_EXTD);
     cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0, 0x400), 1));
@@ -208,12 +200,8 @@ Test(hypercall, IPI_11_duplicate_ids_by_version)
 Test(hypercall, IPI_11_with_32_bit_ids_duplicates_do_not_matter)
 {
     static const uint32_t ids[] = {0, 0x23, 0x123}; /* as xAPICs the last two are 0x23 */
-    struct vm_config config = fake_config;
     FAKE_VM(f);
-    config.vcpus = 3;
-    config.apic_ids = ids;
-    fake_vm_create(&f, &config, true);
-    cpu_mode(f.vcpu, true, true, 0);
+    start_with_ids(&f, ids, 3);
     cr_assert(eq(u64, hypercall(f.vcpu, KVM_HC_SEND_IPI, 1, 0, 0x23, 0x400), 1));
     cr_assert(f.vm.vcpus[1].apic.nmi_pending);
     cr_assert(not(f.vm.vcpus[2].apic.nmi_pending));
@@ -223,14 +211,10 @@ Test(hypercall,
      IPI_6_sparse_ids_above_255_and_more_than_64_targets) /* known bugs KB-04, KB-09, KB-10, KB-52 */
 {
     FAKE_VM(f);
-    struct vm_config config = fake_config;
     uint32_t ids[200];
-    config.vcpus = 200;
-    config.apic_ids = ids;
     for (unsigned i = 0; i < 200; i++)
         ids[i] = i < 100 ? i : 1000000 + 2 * i;
-    fake_vm_create(&f, &config, true);
-    cpu_mode(f.vcpu, true, true, 0);
+    start_with_ids(&f, ids, 200);
     for (unsigned i = 0; i < 200; i++) {
         lapic_set_base(&f.vm.vcpus[i], f.vm.vcpus[i].apic.base_msr | (i < 100 ? 0 : APICBASE_EXTD));
         f.vm.vcpus[i].apic.svr |= APIC_SPIV_APIC_ENABLED;
@@ -245,13 +229,9 @@ Test(hypercall,
 
 Test(hypercall, IPI_6_a_half_ends_at_the_last_id_and_does_not_wrap)
 {
+    static const uint32_t ids[] = {0, 0xfffffffe};
     FAKE_VM(f);
-    struct vm_config config = fake_config;
-    const uint32_t ids[] = {0, 0xfffffffe};
-    config.vcpus = 2;
-    config.apic_ids = ids;
-    fake_vm_create(&f, &config, true);
-    cpu_mode(f.vcpu, true, true, 0);
+    start_with_ids(&f, ids, 2);
     for (unsigned i = 0; i < 2; i++)
         f.vm.vcpus[i].apic.svr |= APIC_SPIV_APIC_ENABLED;
     lapic_set_base(&f.vm.vcpus[1], f.vm.vcpus[1].apic.base_msr | APICBASE_EXTD);
